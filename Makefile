@@ -1,0 +1,70 @@
+# Everything runs from .venv, which the first target that needs it fills by itself. Nothing has to be activated.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# 3.11 and 3.10 first: for them PyPI has the QuickFIX wheel that demo and tests talk to. A candidate may exist and not run (pyenv's shims),
+# so each is tried out.
+PYTHON ?= $(shell for p in python3.11 python3.10 python3.12 python3; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+# Test processes in parallel, and whatever else is to be handed to the program that a target runs: make test ARGS="-k framer -x"
+JOBS ?= 2
+ARGS ?=
+
+# What runs below starts builds of its own; our flags are none of its business.
+unexport MAKEFLAGS MAKELEVEL MFLAGS
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format types timing clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## fill .venv (once; done by the other targets when needed)
+
+demo: $(READY)  ## a FIX session with losses on the way, through the gateware (ARGS="--seed 7")
+	@$(BIN)/tag34 demo $(ARGS)
+
+test: $(READY)  ## all tests (ARGS="-k framer -x", JOBS=2)
+	@$(BIN)/pytest -n $(JOBS) tests $(ARGS)
+
+lint: $(READY)  ## ruff: rules and format
+	@$(BIN)/ruff check . $(ARGS)
+	@$(BIN)/ruff format --check .
+
+format: $(READY)  ## apply ruff's format and its safe fixes
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+types: $(READY)  ## mypy
+	@$(BIN)/mypy $(ARGS)
+
+timing: $(READY)  ## route the core on ECP5, print clock and area by component
+	@$(BIN)/python -m tag34_boards.timing $(ARGS)
+
+clean:  ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} + -o -name '*.egg-info' -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@py='$(PYTHON)'; \
+	if [ -z "$$py" ]; then \
+		echo "tag34: no Python 3.10 or later with its venv module found (Debian: python3-venv); name one with PYTHON=..." >&2; exit 1; \
+	elif ! "$$py" -c '' 2>/dev/null; then \
+		echo "tag34: $$py does not run; name another one with PYTHON=..." >&2; exit 1; \
+	elif ! "$$py" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then \
+		echo "tag34: $$py is $$("$$py" -V 2>&1), 3.10 or later is needed; name another one with PYTHON=..." >&2; exit 1; \
+	elif ! "$$py" -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "tag34: $$py has no venv module (Debian: python3-venv)" >&2; exit 1; \
+	fi; \
+	for tool in g++ perl; do \
+		command -v $$tool >/dev/null || echo "tag34: no $$tool: the gateware will run in Amaranth's simulator, which is much slower" >&2; \
+	done; \
+	echo "tag34: filling $(VENV) with $$("$$py" -V 2>&1) and the packages of constraints.txt, once; this takes a minute or two"; \
+	"$$py" -m venv --clear $(VENV) && \
+	$(BIN)/python -m pip install -qq --constraint constraints.txt setuptools && \
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[hdl,sim,boards,dev]' && \
+	touch $@

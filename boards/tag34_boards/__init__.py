@@ -1,0 +1,1 @@
+"""Supported boards and their reports."""

@@ -1,0 +1,1 @@
+"""What leaves: one composer, one numbering authority (S1 to S6)."""

@@ -1,0 +1,1 @@
+"""tag34: FIX sessions whose numbers are kept in hardware."""
