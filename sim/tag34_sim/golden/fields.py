@@ -1,0 +1,125 @@
+"""F2: the fields of a message that the rules look at. Corners: ``docs/decisions/0002-field-corners.md``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tag34.contract import DATA_FIELDS, HEADER_TAGS, MAX_SEQ
+
+from .framing import SOH, Frame, FrameKind
+
+_TRAILER_BYTES = len(b"10=000\x01")
+#: The header: as many header fields as stand at the beginning. Tags count exactly as written: ``034=`` ends the header.
+_HEADER = re.compile(b"(?:(?:%b)=[^\x01]*\x01)*" % b"|".join(b"%d" % tag for tag in sorted(HEADER_TAGS)))
+#: Data field: the length field that has to stand right before it.
+_LENGTH_FIELD = {b"%d" % data: b"%d" % length for length, data in DATA_FIELDS.items()}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What the rules see of a well framed message.
+
+    Members: ``stored`` is False for an oversize one (F5), whose other members but ``msg_type`` are empty;
+    ``begin_string``, ``sender`` (49), ``target`` (56), ``msg_type`` (35, whole); ``seq`` (34) and ``new_seq_no``
+    (36), None if missing or no legal number; ``possdup`` (43=Y), ``possresend`` (97=Y), ``gap_fill`` (123=Y),
+    ``reset_seq_num`` (141=Y); ``raw``, the whole message.
+    """
+
+    stored: bool
+    msg_type: bytes
+    begin_string: bytes | None = None
+    sender: bytes | None = None
+    target: bytes | None = None
+    seq: int | None = None
+    possdup: bool = False
+    possresend: bool = False
+    gap_fill: bool = False
+    new_seq_no: int | None = None
+    reset_seq_num: bool = False
+    raw: bytes = b""
+
+    @property
+    def is_logon(self) -> bool:
+        """35=A."""
+        return self.msg_type == b"A"
+
+    @property
+    def is_resend_request(self) -> bool:
+        """35=2."""
+        return self.msg_type == b"2"
+
+    @property
+    def is_gap_fill(self) -> bool:
+        """35=4 with 123=Y."""
+        return self.msg_type == b"4" and self.gap_fill
+
+    @property
+    def is_reset(self) -> bool:
+        """35=4 without 123=Y."""
+        return self.msg_type == b"4" and not self.gap_fill
+
+
+def number(value: bytes | None) -> int | None:
+    """A sequence number: digits alone, leading zeros allowed, at most 4294967295 (R4). Anything else is None."""
+    if value is None or not value.isdigit():
+        return None
+    digits = value.lstrip(b"0") or b"0"
+    if len(digits) > len(str(MAX_SEQ)) or int(digits) > MAX_SEQ:
+        return None
+    return int(digits)
+
+
+def parse(frame: Frame) -> Message:
+    """The fields of a frame that is not garbled."""
+    if frame.kind is FrameKind.OVERSIZE:
+        return Message(stored=False, msg_type=b"")
+    raw = frame.raw
+    end = len(raw) - _TRAILER_BYTES
+    header_end = _HEADER.match(raw, 0, end).end()  # type: ignore[union-attr]  # it always matches
+
+    def header(tag: bytes) -> bytes | None:
+        """First occurrence of a tag in the header, where SOH closes each field and does nothing else."""
+        at = raw.find(b"\x01%b=" % tag, 0, header_end)
+        return None if at < 0 else raw[at + len(tag) + 2 : raw.index(SOH, at + 1)]
+
+    msg_type = header(b"35") or b""
+    body: dict[bytes, bytes] = {}
+    if msg_type in (b"A", b"4"):
+        body = _body_fields(raw, raw.rfind(SOH, 0, header_end - 1) + 1, end)
+    return Message(
+        stored=True,
+        msg_type=msg_type,
+        begin_string=raw[2 : raw.index(SOH)],
+        sender=header(b"49"),
+        target=header(b"56"),
+        seq=number(header(b"34")) or None,  # zero is no MsgSeqNum (R4)
+        possdup=header(b"43") == b"Y",
+        possresend=header(b"97") == b"Y",
+        gap_fill=msg_type == b"4" and body.get(b"123") == b"Y",
+        new_seq_no=number(body.get(b"36")) if msg_type == b"4" else None,
+        reset_seq_num=msg_type == b"A" and body.get(b"141") == b"Y",
+        raw=raw,
+    )
+
+
+def _body_fields(raw: bytes, start: int, end: int) -> dict[bytes, bytes]:
+    """First occurrence of each tag from ``start`` on, the values of data fields passed over by their lengths.
+
+    ``start`` is the last field of the header: it may hold the length of a data field that begins the body (90 and 212
+    are header tags).
+    """
+    fields: dict[bytes, bytes] = {}
+    previous, length = b"", b""
+    while start < end:
+        stop = raw.index(SOH, start)
+        tag, equals, value = raw[start:stop].partition(b"=")
+        if equals and _LENGTH_FIELD.get(tag) == previous and 1 <= len(length) <= 6 and length.isdigit():
+            stop = raw.find(SOH, start + len(tag) + 1 + int(length), end)
+            if stop < 0:
+                break  # the declared end of the message overrules the length
+        if equals:
+            fields.setdefault(tag, value)
+        previous, length = tag, value
+        start = stop + 1
+    return fields
