@@ -64,7 +64,7 @@ $(READY): pyproject.toml constraints.txt
 		command -v $$tool >/dev/null || echo "tag34: no $$tool: the gateware will run in Amaranth's simulator, which is much slower" >&2; \
 	done; \
 	echo "tag34: filling $(VENV) with $$("$$py" -V 2>&1) and the packages of constraints.txt, once; this takes a minute or two"; \
-	"$$py" -m venv --clear $(VENV) && \
+	{ $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$py" -m venv --clear $(VENV); } && \
 	$(BIN)/python -m pip install -qq --constraint constraints.txt setuptools && \
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[hdl,sim,boards,dev]' && \
 	touch $@
