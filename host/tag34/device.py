@@ -236,7 +236,8 @@ class Device(abc.ABC):
     def set_expected(self, session: int, expected: int) -> None:
         """Set the next inbound number (1 to 4294967296).
 
-        Window, recovery and requests are forgotten, ``highest`` := expected - 1. The phase stays, but for a session HALTED by SEQ_EXHAUSTED too: a new connection is needed after that.
+        Window, recovery and requests are forgotten, ``highest`` := expected - 1. The phase stays, that of a
+        session HALTED by SEQ_EXHAUSTED too: a new connection is needed after that.
         """
 
     @abc.abstractmethod
