@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tag34.contract import Rule
+from tag34.contract import HEADER_TAGS, Rule
 
 ROOT = Path(__file__).parent.parent
 
@@ -70,6 +70,12 @@ def rule_rows() -> set[str]:
 @pytest.mark.parametrize("rule", [rule for rule in Rule if rule is not Rule.NONE])
 def test_rule_of_the_contract_is_written_down(rule: Rule) -> None:
     assert rule.id in rule_rows()
+
+
+def test_header_tags_of_the_contract_are_written_down() -> None:
+    listed = re.search(r"standard header fields: ([\d ]+)", (ROOT / "docs" / "rules.md").read_text(encoding="utf-8"))
+    assert listed
+    assert frozenset(map(int, listed[1].split())) == HEADER_TAGS
 
 
 def test_rule_ids_named_anywhere_are_written_down() -> None:
