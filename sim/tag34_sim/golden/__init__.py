@@ -1,5 +1,4 @@
-"""The software golden model: what the device has to do, in plain Python, to be read beside the rules
-(``docs/rules.md``).
+"""The golden model: what the device has to do, in plain Python, to be read beside the rules (``docs/rules.md``).
 
 =============  ==========================================================
 module         rules

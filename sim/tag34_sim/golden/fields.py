@@ -16,7 +16,7 @@ _HEADER = re.compile(b"(?:(?:%b)=[^\x01]*\x01)*" % b"|".join(b"%d" % tag for tag
 _LENGTH_FIELD = {b"%d" % data: b"%d" % length for length, data in DATA_FIELDS.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Message:
     """What the rules see of a well framed message.
 

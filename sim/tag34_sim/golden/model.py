@@ -112,7 +112,7 @@ class Golden:
         return records
 
     def _pass_ticks(self, ticks: int) -> None:
-        """R14, tick by tick, session 0 first within each. Goes from timeout to timeout instead of through every tick."""
+        """R14, tick by tick, session 0 first within each. Jumps from timeout to timeout."""
         while ticks > 0:
             running = [(session, left) for session in self._sessions if (left := session.ticks_left()) is not None]
             step = min([ticks, *(left for _, left in running)])
@@ -122,7 +122,7 @@ class Golden:
             ticks -= step
 
     def _send_requests(self, session: int) -> None:
-        """S3: the device's own ResendRequests leave at once. None can leave when the outbound numbers are used up (S2)."""
+        """S3: the device's own ResendRequests leave at once. None can when the outbound numbers are used up (S2)."""
         rules, composer = self._sessions[session], self._composers[session]
         for begin, end in rules.requests:
             if rules.config is not None and not composer.exhausted:
