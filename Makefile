@@ -60,9 +60,10 @@ $(READY): pyproject.toml constraints.txt
 	elif ! "$$py" -c 'import venv, ensurepip' 2>/dev/null; then \
 		echo "tag34: $$py has no venv module (Debian: python3-venv)" >&2; exit 1; \
 	fi; \
-	for tool in g++ perl; do \
-		command -v $$tool >/dev/null || echo "tag34: no $$tool: the gateware will run in Amaranth's simulator, which is much slower" >&2; \
-	done; \
+	missing=; for tool in g++ perl; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "tag34: not found:$$missing; the gateware will run in Amaranth's simulator, which is much slower" >&2; \
+	fi; \
 	echo "tag34: filling $(VENV) with $$("$$py" -V 2>&1) and the packages of constraints.txt, once; this takes a minute or two"; \
 	{ $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$py" -m venv --clear $(VENV); } && \
 	$(BIN)/python -m pip install -qq --constraint constraints.txt setuptools && \
