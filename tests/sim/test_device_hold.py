@@ -1,0 +1,301 @@
+"""R10 to R12 and R15 to R16a on every device: the hold window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tag34.contract import MAX_SEQ, Phase
+from tag34_sim.messages import Peer
+from tests.sim.bench import Bench
+
+MakeBench = Callable[..., Bench]
+
+PEER = Peer()
+
+
+def test_R10_a_message_above_is_held_and_released_in_its_turn(bench: MakeBench) -> None:
+    b = bench()
+    assert b.feed(b.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
+    assert (b.expected, b.highest, b.delivered) == (1, 3, [])
+    assert b.feed(b.order(1)) == ["deliver 1", "R8 1 -> 2"]
+    assert b.feed(b.order(2)) == ["deliver 2", "deliver 3", "recovered 4", "R8 2 -> 4"]
+    assert [d.data for d in b.delivered] == [b.order(1), b.order(2), b.order(3)]
+
+
+def test_R10_the_whole_window_is_held(bench: MakeBench) -> None:
+    b = bench()
+    window = b.device.info.window
+    assert b.feed(b.order(window))[-1] == f"R10 {window} -> 1"
+    assert b.feed(b.order(window + 1)) == [f"R10b {window + 1} -> 1"]
+    b.feed(b.orders(*range(2, window)))
+    assert b.feed(b.order(1))[-2:] == [f"deliver {window}", f"R8 1 -> {window + 1}"]
+    assert [d.seq for d in b.delivered] == list(range(1, window + 1))
+
+
+def test_R10_the_window_goes_with_expected(bench: MakeBench) -> None:
+    b = bench(window=3)
+    assert b.feed(b.orders(1, 2), b.orders(4, 5, 6))[-1] == "R10b 6 -> 3"
+    assert b.feed(b.order(3))[-1] == "R8 3 -> 6"
+    assert b.feed(b.orders(7, 8, 9))[-3:] == ["R10 7 -> 6", "R10 8 -> 6", "R10b 9 -> 6"]
+    assert b.feed(b.order(6)) == ["deliver 6", "deliver 7", "deliver 8", "R8 6 -> 9"], (
+        "the recovery lasts until 9 is there"
+    )
+    assert b.feed(b.order(9)) == ["deliver 9", "recovered 10", "R8 9 -> 10"]
+
+
+def test_R10_a_window_of_one_holds_nothing(bench: MakeBench) -> None:
+    assert bench(window=1).feed(PEER.order(2))[-1] == "R10b 2 -> 1"
+
+
+def test_R10_possdup_and_possresend_are_kept(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.order(3, possdup=True), PEER.message("D", 2, possresend=True), b.order(1))
+    assert [(d.seq, d.possdup, d.possresend, d.early) for d in b.delivered] == [
+        (1, False, False, False),
+        (2, False, True, False),
+        (3, True, False, False),
+    ]
+
+
+def test_R10a_the_first_copy_stays(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(PEER.order(2, "first"))
+    assert (
+        b.feed(PEER.order(2, "second"), PEER.logon(2), PEER.gap_fill(2, 9), PEER.resend_request(2))
+        == ["R10a 2 -> 1"] * 4
+    )
+    assert b.feed(b.order(1))[-1] == "R8 1 -> 3"
+    assert [d.data for d in b.delivered] == [b.order(1), PEER.order(2, "first")]
+
+
+def test_R10a_holds_for_every_place_of_the_window(bench: MakeBench) -> None:
+    b = bench(expected=60)  # the numbers' places wrap around inside a window of 64
+    seqs = [62, 64, 65, 123]
+    b.feed(b.orders(*seqs))
+    assert b.feed(b.orders(*seqs)) == [f"R10a {seq} -> 60" for seq in seqs]
+    assert b.feed(b.orders(61, 63))[-1] == "R10 63 -> 60"
+
+
+def test_R10b_beyond_the_window_nothing_is_lost(bench: MakeBench) -> None:
+    b = bench(window=4)
+    assert b.feed(b.orders(2, 90)) == ["request 1-0 R11", "R10 2 -> 1", "R10b 90 -> 1"]
+    assert b.highest == 90
+    assert b.feed(b.orders(*range(1, 90), possdup=True))[-2:] == ["deliver 89", "R8 89 -> 90"]
+    assert b.feed(b.order(90, possdup=True)) == ["deliver 90", "recovered 91", "R8 90 -> 91"]
+
+
+def test_R10b_opens_recovery(bench: MakeBench) -> None:
+    b = bench(window=4)
+    assert b.feed(b.order(5)) == ["request 1-0 R11", "R10b 5 -> 1"]
+    assert b.feed(b.orders(1, 2, 3, 4, possdup=True))[-1] == "R8 4 -> 5"
+    assert b.device.state(0).recovery
+
+
+# R10c to R10f
+
+
+def test_R10c_a_logon_above_is_delivered_at_once_and_only_once(bench: MakeBench) -> None:
+    b = bench(phase=Phase.LOGON)
+    assert b.feed(PEER.logon(4)) == ["deliver 4 early", "request 1-0 R11", "R10c 4 -> 1"]
+    assert (b.phase, b.expected, b.highest) == (Phase.ACTIVE, 1, 4)
+    assert b.delivered[0].early
+    assert b.feed(PEER.logon(4)) == ["R10a 4 -> 1"]
+    assert b.feed(b.orders(1, 2, 3))[-3:] == ["deliver 3", "recovered 5", "R8 3 -> 5"], (
+        "4 is consumed when its turn comes"
+    )
+    assert [d.seq for d in b.delivered] == [4, 1, 2, 3]
+
+
+def test_R10c_recovery_waits_for_the_host(bench: MakeBench) -> None:
+    b = bench(phase=Phase.LOGON, may_request=False)
+    assert b.feed(PEER.logon(4), b.order(5)) == ["deliver 4 early", "R10c 4 -> 1", "R10 5 -> 1"]
+    assert not b.device.state(0).recovery
+    b.device.send(0, "A", b"98=0\x01108=30\x01")
+    b.device.set_may_request(0, True)
+    assert b.story() == ["request 1-0 R11"]
+    assert [(record.msg_type, record.seq) for record in b.sent] == [("A", 1), ("2", 2)], "the Logon reply leaves first"
+    assert b.device.state(0).may_request
+    b.device.set_may_request(0, True)
+    assert b.story() == []
+
+
+def test_R10c_beyond_the_window_leaves_no_mark(bench: MakeBench) -> None:
+    b = bench(window=4)
+    assert b.feed(PEER.logon(5), PEER.logon(5)) == [
+        "deliver 5 early",
+        "request 1-0 R11",
+        "R10c 5 -> 1",
+        "deliver 5 early",
+        "R10c 5 -> 1",
+    ]
+    assert b.feed(b.orders(1, 2, 3, 4))[-1] == "R8 4 -> 5"
+    assert b.device.state(0).recovery, "its number is still missing"
+
+
+def test_R10d_a_resend_request_above_is_delivered_at_once_and_only_once(bench: MakeBench) -> None:
+    b = bench()
+    assert b.feed(PEER.resend_request(3)) == ["deliver 3 early", "request 1-0 R11", "R10d 3 -> 1"]
+    assert b.feed(PEER.resend_request(3)) == ["R10a 3 -> 1"]
+    assert b.feed(b.orders(1, 2), b.order(4)) == [
+        "deliver 1",
+        "R8 1 -> 2",
+        "deliver 2",
+        "recovered 4",
+        "R8 2 -> 4",
+        "deliver 4",
+        "R8 4 -> 5",
+    ]
+
+
+def test_R10d_beyond_the_window(bench: MakeBench) -> None:
+    assert bench(window=2).feed(PEER.resend_request(3)) == ["deliver 3 early", "request 1-0 R11", "R10d 3 -> 1"]
+
+
+def test_R10e_a_held_gap_fill_acts_when_its_turn_comes(bench: MakeBench) -> None:
+    b = bench()
+    assert b.feed(PEER.gap_fill(3, 6), b.orders(2, 5, 6)) == [
+        "request 1-0 R11",
+        "R10 3 -> 1",
+        "R10 2 -> 1",
+        "R10 5 -> 1",
+        "R10 6 -> 1",
+    ]
+    assert b.highest == 6
+    assert b.feed(b.order(1)) == [
+        "deliver 1",
+        "deliver 2",
+        "held_gap_fill 3 6",
+        "deliver 6",
+        "recovered 7",
+        "R8 1 -> 7",
+    ]
+
+
+def test_R10e_held_gap_fills_in_a_row(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(PEER.gap_fill(2, 3), PEER.gap_fill(3, 200))
+    assert b.feed(PEER.gap_fill(1, 2)) == ["held_gap_fill 2 3", "held_gap_fill 3 200", "recovered 200", "R7 1 -> 200"]
+
+
+@pytest.mark.parametrize("new", [2, 1, None, "x"])
+def test_R10e_a_bad_held_gap_fill_is_dropped_and_its_number_missing(bench: MakeBench, new: int | str | None) -> None:
+    b = bench()
+    b.feed(PEER.gap_fill(2, new), b.order(3))
+    assert b.feed(b.order(1)) == ["deliver 1", "held_bad_gap_fill 2", "R8 1 -> 2"]
+    assert b.device.state(0).recovery
+    assert b.feed(b.order(2)) == ["deliver 2", "deliver 3", "recovered 4", "R8 2 -> 4"]
+
+
+def test_R10e_a_bad_held_gap_fill_opens_the_next_closed_range(bench: MakeBench) -> None:
+    b = bench(policy=1)
+    assert b.feed(PEER.gap_fill(2, 2)) == ["request 1-1 R11", "R10 2 -> 1"]
+    assert b.feed(b.order(1)) == ["deliver 1", "held_bad_gap_fill 2", "recovered 2", "request 2-2 R11", "R8 1 -> 2"]
+
+
+def test_R10f_a_logout_above_is_held(bench: MakeBench) -> None:
+    b = bench()
+    assert b.feed(PEER.logout(2)) == ["request 1-0 R11", "R10 2 -> 1"]
+    assert b.feed(b.order(1)) == ["deliver 1", "deliver 2", "recovered 3", "R8 1 -> 3"]
+
+
+# R12, R15 to R16a
+
+
+def test_R12_release_is_atomic_for_the_next_message(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.orders(*range(2, 60)))
+    assert b.feed(b.order(1), b.order(60), b.order(62))[-4:] == [
+        "deliver 60",
+        "R8 60 -> 61",
+        "request 61-0 R11",
+        "R10 62 -> 61",
+    ]
+    assert [d.seq for d in b.delivered] == list(range(1, 61))
+
+
+def test_R15_a_new_connection_drops_what_was_held_and_asks_again(bench: MakeBench) -> None:
+    b = bench(expected=5)
+    assert b.feed(b.orders(7, 8)) == ["request 5-0 R11", "R10 7 -> 5", "R10 8 -> 5"]
+    b.reconnect()
+    assert b.story() == []
+    state = b.device.state(0)
+    assert (state.expected, state.highest, state.recovery) == (5, 4, False)
+    assert b.feed(b.order(9)) == ["request 5-0 R11", "R10 9 -> 5"], (
+        "a request lost with the old connection is not believed to be under way"
+    )
+    assert b.feed(b.orders(5, 6))[-1] == "R8 6 -> 7"
+    assert [d.seq for d in b.delivered] == [5, 6]
+
+
+def test_R15_connect_without_a_disconnect_is_a_new_connection_too(bench: MakeBench) -> None:
+    b = bench(expected=5)
+    b.feed(b.order(7), b.order(8)[:20])
+    b.device.connect(0, phase=Phase.LOGON, may_request=False)
+    state = b.device.state(0)
+    assert (state.phase, state.may_request, state.highest, state.recovery) == (Phase.LOGON, False, 4, False)
+    assert b.feed(PEER.logon(6)) == ["deliver 6 early", "R10c 6 -> 5"]
+
+
+def test_R15_a_new_connection_ends_a_halt(bench: MakeBench) -> None:
+    b = bench(expected=5)
+    b.feed(b.order(3))
+    b.reconnect()
+    assert b.feed(b.order(5)) == ["deliver 5", "R8 5 -> 6"]
+
+
+def test_R16_a_burst_loses_nothing(bench: MakeBench) -> None:
+    b = bench()
+    story = b.feed(b.orders(*range(1, 1001)))
+    assert story[0::2] == [f"deliver {seq}" for seq in range(1, 1001)]
+
+
+def test_R16a_the_last_number(bench: MakeBench) -> None:
+    b = bench(expected=MAX_SEQ - 1)
+    assert b.feed(b.order(MAX_SEQ - 1), b.order(MAX_SEQ), b.order(MAX_SEQ)) == [
+        "deliver 4294967294",
+        "R8 4294967294 -> 4294967295",
+        "deliver 4294967295",
+        "seq_exhausted 4294967295 R16a",
+        "R8 4294967295 -> 4294967296",
+        "R1 4294967295 -> 4294967296",
+    ]
+    assert b.phase is Phase.HALTED
+    b.device.set_expected(0, 1)
+    assert b.phase is Phase.HALTED, "until a new connection"
+    b.reconnect()
+    assert b.feed(b.order(1)) == ["deliver 1", "R8 1 -> 2"]
+
+
+def test_R16a_the_last_number_by_release(bench: MakeBench) -> None:
+    b = bench(expected=MAX_SEQ - 2)
+    b.feed(b.orders(MAX_SEQ, MAX_SEQ - 1))
+    assert b.feed(b.order(MAX_SEQ - 2)) == [
+        "deliver 4294967293",
+        "deliver 4294967294",
+        "deliver 4294967295",
+        "recovered 4294967296",
+        "seq_exhausted 4294967295 R16a",
+        "R8 4294967293 -> 4294967296",
+    ]
+
+
+def test_R16a_nothing_wraps_around(bench: MakeBench) -> None:
+    b = bench(expected=MAX_SEQ + 1)
+    assert b.feed(PEER.order(MAX_SEQ, possdup=True), PEER.order(1, possdup=True)) == [
+        "R9a 4294967295 -> 4294967296",
+        "R9a 1 -> 4294967296",
+    ]
+    assert b.feed(PEER.gap_fill(5, MAX_SEQ, possdup=True)) == ["R9a 5 -> 4294967296"]
+    assert b.feed(PEER.logon(1, reset=True)) == ["deliver 1", "R5 1 -> 2"]
+
+
+def test_set_expected_forgets_window_recovery_and_requests(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.orders(3, 4))
+    b.device.set_expected(0, 2)
+    state = b.device.state(0)
+    assert (state.expected, state.highest, state.recovery, state.phase) == (2, 1, False, Phase.ACTIVE)
+    assert b.feed(b.order(2)) == ["deliver 2", "R8 2 -> 3"]
+    assert b.feed(PEER.gap_fill(1, 9, possdup=True)) == ["R9a 1 -> 3"]

@@ -1,0 +1,343 @@
+"""S1 to S6 on every device: what leaves, and what the host's calls refuse."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from tag34.contract import MAX_SEQ, Phase
+from tag34.device import Device, DeviceError, SentRecord
+from tag34_sim.messages import Peer, damaged_checksum, encode
+from tests.sim.bench import Bench
+
+MakeBench = Callable[..., Bench]
+
+PEER = Peer()
+
+
+def send(b: Bench, msg_type: str, fields: bytes = b"", *, seq: int | None = None) -> SentRecord:
+    """Send one message; its record."""
+    b.device.send(0, msg_type, fields, seq=seq)
+    b.story()
+    return b.sent[-1]
+
+
+def utc_ns(when: datetime) -> int:
+    return (
+        (when.replace(tzinfo=timezone.utc) - datetime(1970, 1, 1, tzinfo=timezone.utc))
+        // timedelta(microseconds=1)
+        * 1000
+    )
+
+
+# S1
+
+
+def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
+    b = bench()
+    record = send(b, "D", b"50=DESK\x0111=x\x01")
+    body = b"35=D\x0149=TAG34\x0156=PEER\x0134=1\x0152=20240229-23:59:59.000\x0150=DESK\x0111=x\x01"
+    head = b"8=FIX.4.4\x019=%d\x01" % len(body) + body
+    assert record.data == head + b"10=%03d\x01" % (sum(head) % 256)
+    assert (record.session, record.seq, record.msg_type, record.replay, record.device) == (0, 1, "D", False, False)
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 20, 30, 40, 100, 1000])
+def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rng: random.Random) -> None:
+    b = bench()
+    value = rng.randbytes(size)
+    data = send(b, "8", encode([(95, size), (96, value)])).data
+    head, _, trailer = data.rpartition(b"\x0110=")
+    length = head.split(b"\x01")[1]
+    assert length == b"9=%d" % (len(head) + 1 - data.index(b"35="))
+    assert trailer == b"%03d\x01" % (sum(head + b"\x01") % 256)
+
+
+def test_S1_what_a_device_sends_a_device_takes(bench: MakeBench) -> None:
+    b = bench(peer=Peer(sender="SAME", target="SAME"))
+    for msg_type, fields in (("A", b"98=0\x01108=30\x01"), ("0", b""), ("UX12", b"58=\x01")):
+        send(b, msg_type, fields)
+    assert b.feed(*(record.data for record in b.sent))[-1] == "R8 3 -> 4"
+
+
+def test_S1_a_resend_request_is_a_complete_message(bench: MakeBench) -> None:
+    b = bench()
+    b.device.set_next_out(0, 41)
+    b.feed(b.order(3))
+    body = b"35=2\x0149=TAG34\x0156=PEER\x0134=41\x0152=20240229-23:59:59.000\x017=1\x0116=0\x01"
+    head = b"8=FIX.4.4\x019=%d\x01" % len(body) + body
+    (record,) = b.sent
+    assert record.data == head + b"10=%03d\x01" % (sum(head) % 256)
+    assert (record.seq, record.msg_type, record.replay, record.device) == (41, "2", False, True)
+
+
+# S2
+
+
+def test_S2_one_numbering_authority(bench: MakeBench) -> None:
+    b = bench()
+    send(b, "D")
+    b.feed(b.order(3))
+    send(b, "D")
+    assert [(record.seq, record.device) for record in b.sent] == [(1, False), (2, True), (3, False)]
+    assert b.device.state(0).next_out == 4
+    b.reconnect()
+    assert send(b, "0").seq == 4, "a new connection goes on with the numbers"
+
+
+def test_S2_a_replay_does_not_touch_next_out(bench: MakeBench) -> None:
+    b = bench()
+    b.device.set_next_out(0, 100)
+    record = send(b, "8", b"43=Y\x01122=20240101-00:00:00\x01", seq=7)
+    assert (record.seq, record.replay) == (7, True)
+    assert b"\x0134=7\x01" in record.data
+    assert b.device.state(0).next_out == 100
+    assert (send(b, "8").seq, b.sent[-1].replay) == (100, False)
+
+
+@pytest.mark.parametrize("seq", [1, 9, 10, 99, 100, 4294967295])
+def test_S2_decimal_without_leading_zeros(bench: MakeBench, seq: int) -> None:
+    b = bench()
+    b.device.set_next_out(0, seq)
+    assert b"\x0134=%d\x01" % seq in send(b, "0").data
+
+
+def test_S2_the_outbound_numbers_end(bench: MakeBench) -> None:
+    b = bench()
+    b.device.set_next_out(0, MAX_SEQ)
+    send(b, "0")
+    with pytest.raises(DeviceError):
+        b.device.send(0, "0")
+    assert b.story() == []
+    assert send(b, "0", seq=5).replay
+    b.device.set_next_out(0, 1)
+    assert send(b, "0").seq == 1
+
+
+# S3 to S6
+
+
+def test_S3_the_resend_request_leaves_before_what_is_sent_later(bench: MakeBench) -> None:
+    b = bench()
+    b.device.receive(0, b.orders(5))
+    b.device.send(0, "D", b"11=x\x01")
+    b.story()
+    assert [record.msg_type for record in b.sent] == ["2", "D"]
+
+
+def test_S4_every_message_sent_is_told_with_its_time(bench: MakeBench) -> None:
+    b = bench()
+    send(b, "D")
+    b.wait(1)
+    b.feed(b.order(3))
+    assert [(r.session, r.seq, r.msg_type, r.sending_time) for r in b.sent] == [
+        (0, 1, "D", "20240229-23:59:59.000"),
+        (0, 2, "2", "20240229-23:59:59.001"),
+    ]
+
+
+def test_S4_repeated_requests_are_told_too(bench: MakeBench) -> None:
+    b = bench(resend_timeout=10)
+    b.feed(b.order(5), b.order(3, possdup=True))
+    b.wait(20)
+    assert [(record.seq, record.msg_type, record.device) for record in b.sent] == [
+        (seq, "2", True) for seq in (1, 2, 3, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("begin_string", "fraction", "text"),
+    [
+        ("FIX.4.0", None, ""),
+        ("FIX.4.1", None, ""),
+        ("FIX.4.2", None, ".123"),
+        ("FIXT.1.1", None, ".123"),
+        ("FIX.4.4", 0, ""),
+        ("FIX.4.0", 3, ".123"),
+        ("FIX.4.4", 6, ".123456"),
+        ("FIX.4.4", 9, ".123456789"),
+    ],
+)
+def test_S5_the_fraction(bench: MakeBench, begin_string: str, fraction: int | None, text: str) -> None:
+    b = bench(peer=Peer(begin_string), fraction=fraction)
+    b.device.advance(utc_ns(datetime(2025, 1, 2, 3, 4, 5)) + 123_456_789)
+    assert send(b, "0").sending_time == "20250102-03:04:05" + text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (datetime(2024, 2, 28), "20240229-00:00:00.000"),
+        (datetime(2024, 2, 29), "20240301-00:00:00.000"),
+        (datetime(2023, 2, 28), "20230301-00:00:00.000"),
+        (datetime(2100, 2, 28), "21000301-00:00:00.000"),
+        (datetime(2000, 2, 28), "20000229-00:00:00.000"),
+        (datetime(2024, 12, 31), "20250101-00:00:00.000"),
+    ],
+)
+def test_S5_change_of_the_day(bench: MakeBench, before: datetime, after: str) -> None:
+    b = bench()
+    midnight = utc_ns(before + timedelta(days=1))
+    b.device.advance(midnight - 1)
+    assert send(b, "0").sending_time == before.strftime("%Y%m%d-23:59:59.999")
+    b.device.advance(midnight)
+    assert send(b, "0").sending_time == after
+
+
+def test_S5_never_told_the_time(device: Device) -> None:
+    device.configure(0, PEER.config(resend_timeout=1))
+    device.connect(0, phase=Phase.ACTIVE)
+    device.receive(0, PEER.order(4))
+    device.advance(utc_ns(datetime(2024, 1, 1)))
+    sent = [record for record in device.poll() if isinstance(record, SentRecord)]
+    assert [record.sending_time for record in sent] == ["19700101-00:00:00.000"], "the first call lets no timer pass"
+
+
+def test_S5_the_clock_is_set_behind_the_ticks(bench: MakeBench) -> None:
+    b = bench(resend_timeout=10)
+    b.feed(b.order(5))
+    b.wait(25)
+    assert [record.sending_time for record in b.sent] == ["20240229-23:59:59.000"] * 3
+    assert send(b, "0").sending_time == "20240229-23:59:59.025"
+
+
+def test_S6_a_request_of_the_old_connection_is_asked_again(bench: MakeBench) -> None:
+    b = bench()
+    b.device.receive(0, b.order(3))
+    b.reconnect()
+    b.feed(b.order(4))
+    assert b.requests[-1] == (1, 0)
+    assert b.feed(b.order(1))[-1] == "R8 1 -> 2"
+
+
+# Refusals
+
+
+@pytest.mark.parametrize("msg_type", ["", "ABCDE", "D\x01", "\x01", "é", "\n"])
+def test_send_refuses_a_msg_type(bench: MakeBench, msg_type: str) -> None:
+    b = bench()
+    with pytest.raises(ValueError, match="msg_type"):
+        b.device.send(0, msg_type)
+    assert b.device.poll() == []
+    assert b.device.state(0).next_out == 1
+
+
+@pytest.mark.parametrize("seq", [0, -1, MAX_SEQ + 1])
+def test_send_refuses_a_number(bench: MakeBench, seq: int) -> None:
+    with pytest.raises(ValueError, match="seq"):
+        bench().device.send(0, "D", seq=seq)
+
+
+def test_send_refuses_open_fields(bench: MakeBench) -> None:
+    with pytest.raises(ValueError, match="SOH"):
+        bench().device.send(0, "D", b"58=x")
+
+
+def test_send_refuses_what_is_too_long(bench: MakeBench) -> None:
+    b = bench()
+    room = b.device.info.max_message - len(send(b, "B", b"58=\x01").data) - 2  # BodyLength has two digits more
+    assert len(send(b, "B", b"58=%b\x01" % (b"x" * room)).data) == b.device.info.max_message
+    with pytest.raises(ValueError, match=str(b.device.info.max_message)):
+        b.device.send(0, "B", b"58=%b\x01" % (b"x" * (room + 1)))
+    assert b.device.poll() == []
+    assert b.device.state(0).next_out == 3
+
+
+def test_a_session_has_to_be_configured(device: Device) -> None:
+    with pytest.raises(DeviceError, match="configured"):
+        device.connect(0)
+    with pytest.raises(DeviceError, match="configured"):
+        device.send(0, "0")
+
+
+def test_configure_only_while_nothing_runs(bench: MakeBench) -> None:
+    b = bench()
+    with pytest.raises(DeviceError):
+        b.device.configure(0, PEER.config())
+    b.feed(PEER.message("D", "x"))
+    assert b.phase is Phase.HALTED
+    b.device.configure(0, Peer(sender="OTHER").config())
+    b.reconnect()
+    assert b.feed(PEER.order(1), Peer(sender="OTHER").order(1)) == ["R2 1 -> 1", "deliver 1", "R8 1 -> 2"]
+
+
+def test_configure_refuses_a_window_that_is_too_large(device: Device) -> None:
+    with pytest.raises(ValueError, match="window"):
+        device.configure(0, PEER.config(window=device.info.window + 1))
+
+
+@pytest.mark.parametrize("phase", [Phase.CLOSED, Phase.HALTED])
+def test_connect_refuses_a_phase(bench: MakeBench, phase: Phase) -> None:
+    with pytest.raises(ValueError, match="phase"):
+        bench().device.connect(0, phase=phase)
+
+
+@pytest.mark.parametrize("number", [0, -1, MAX_SEQ + 2])
+def test_numbers_out_of_range_are_refused(bench: MakeBench, number: int) -> None:
+    b = bench()
+    with pytest.raises(ValueError, match="expected"):
+        b.device.set_expected(0, number)
+    with pytest.raises(ValueError, match="next_out"):
+        b.device.set_next_out(0, number if number < 1 else MAX_SEQ + 1)
+
+
+@pytest.mark.parametrize("session", [-1, 1])
+def test_a_session_that_is_not_there_is_refused(device: Device, session: int) -> None:
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: device.configure(session, PEER.config()),
+        lambda: device.connect(session),
+        lambda: device.disconnect(session),
+        lambda: device.set_may_request(session, True),
+        lambda: device.set_expected(session, 1),
+        lambda: device.set_next_out(session, 1),
+        lambda: device.state(session),
+        lambda: device.counters(session),
+        lambda: device.receive(session, b""),
+        lambda: device.send(session, "0"),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match="session"):
+            call()
+
+
+def test_a_closed_device_does_nothing_more(device: Device) -> None:
+    device.close()
+    for call in (lambda: device.state(0), device.poll, lambda: device.advance(0), lambda: device.receive(0, b"")):
+        with pytest.raises(DeviceError, match="closed"):
+            call()
+
+
+def test_counters_name_every_rule_that_judges(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.orders(1, 3, 3), damaged_checksum(PEER.order(1)), b"\n" * 11, b.order(2))
+    counters = b.device.counters(0)
+    assert {name: count for name, count in counters.items() if count} == {
+        "R8": 2,
+        "R10": 1,
+        "R10a": 1,
+        "F3": 1,
+        "skipped": 11,
+    }
+    assert set(counters) >= {
+        "F3",
+        "F5",
+        "R1",
+        "R2",
+        "R3",
+        "R3a",
+        "R3b",
+        "R4",
+        "R5",
+        "R6",
+        "R7",
+        "R7a",
+        "R8",
+        "R9",
+        "R9a",
+        "R9b",
+    }
+    b.reconnect()
+    assert b.device.counters(0)["R8"] == 2, "since the device was opened"
