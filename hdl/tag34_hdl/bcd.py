@@ -1,0 +1,45 @@
+"""Arithmetic on packed BCD: numbers stay as FIX writes them (docs/decisions/0005)."""
+
+from __future__ import annotations
+
+from amaranth import Cat, Const, Mux, Value
+
+
+def digits_of(value: Value) -> list[Value]:
+    """The digits of ``value``, least significant first."""
+    return [value[i : i + 4] for i in range(0, len(value), 4)]
+
+
+def increment(value: Value) -> Value:
+    """``value`` + 1, modulo ten to the number of digits."""
+    carry: Value = Const(1, 1)
+    result = []
+    for digit in digits_of(value):
+        result.append(Mux(carry, Mux(digit == 9, 0, digit + 1), digit)[:4])
+        carry = carry & (digit == 9)
+    return Cat(*result)
+
+
+def decrement(value: Value) -> Value:
+    """``value`` - 1, modulo ten to the number of digits."""
+    borrow: Value = Const(1, 1)
+    result = []
+    for digit in digits_of(value):
+        result.append(Mux(borrow, Mux(digit == 0, 9, digit - 1), digit)[:4])
+        borrow = borrow & (digit == 0)
+    return Cat(*result)
+
+
+def significant_digits(value: Value) -> Value:
+    """Digits of ``value`` without leading zeros; one for zero."""
+    count: Value = Const(1, 4)
+    for place, digit in enumerate(digits_of(value)):
+        count = Mux(digit != 0, place + 1, count)
+    return count[:4]
+
+
+def add_digit(a: Value, b: Value, carry: Value) -> tuple[Value, Value]:
+    """One decimal place of a sum: (digit, carry)."""
+    total = (a + b + carry)[:5]
+    over = total >= 10
+    return Mux(over, total - 10, total)[:4], over

@@ -1,0 +1,179 @@
+"""Payloads of the streams and structs that the parts exchange, with widths derived from one :class:`Shape`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amaranth import unsigned
+from amaranth.lib import data, enum
+from amaranth.utils import ceil_log2
+
+from tag34 import contract
+
+#: A sequence number: ten decimal digits, packed BCD.
+NUMBER = unsigned(4 * contract.SEQ_DIGITS)
+OFFSET = unsigned(48)
+LENGTH = unsigned(24)
+CYCLE = unsigned(48)
+MSG_TYPE = unsigned(8 * contract.MSG_TYPE_BYTES)
+MAX_SEQ_BCD = contract.to_bcd(contract.MAX_SEQ)
+
+#: A device's record, as :data:`tag34.contract.RECORD_FIELDS` lays it out.
+Record = data.StructLayout({name: unsigned(bits) for name, bits in contract.RECORD_FIELDS})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Build parameters of the gateware.
+
+    Parameters:
+        width: bytes per beat of the byte streams. This version has 1.
+        sessions: number of sessions. This version has 1.
+        window: largest hold window in numbers, 2 to 1024.
+        max_message: largest stored message in bytes, 64 to 65536.
+        slots: message slots; default: one for each number that can be held and four in flight.
+        clock_hz: clock of the core: SendingTime and the default of TICK_CYCLES depend on it.
+
+    Raises ValueError, naming the parameter, for anything out of range.
+    """
+
+    width: int = 1
+    sessions: int = 1
+    window: int = 64
+    max_message: int = 4096
+    slots: int = 0
+    clock_hz: int = 125_000_000
+
+    def __post_init__(self) -> None:
+        if self.width != 1:
+            raise ValueError(f"width must be 1, not {self.width}")
+        if self.sessions != 1:
+            raise ValueError(f"sessions must be 1, not {self.sessions}")
+        if not 2 <= self.window <= 1024:
+            raise ValueError(f"window must be 2 to 1024 numbers, not {self.window}")
+        if not 64 <= self.max_message <= 65536:
+            raise ValueError(f"max_message must be 64 to 65536 bytes, not {self.max_message}")
+        if self.slots == 0:
+            object.__setattr__(self, "slots", self.window - 1 + 4)
+        # One slot receives and one may be leaving while all others are held: fewer could block the number that drains the window.
+        if self.slots < self.window + 1:
+            raise ValueError(f"slots must be at least window + 1 = {self.window + 1}, not {self.slots}")
+        if not 2_000_000 <= self.clock_hz <= 1_000_000_000:
+            raise ValueError(f"clock_hz must be 2 MHz to 1 GHz, not {self.clock_hz}")
+
+    @property
+    def window_bits(self) -> int:
+        """Bits of a place in the window: number modulo the next power of two."""
+        return ceil_log2(self.window)
+
+    @property
+    def slot_bits(self) -> int:
+        """Bits of a slot number."""
+        return ceil_log2(self.slots)
+
+    @property
+    def offset_bits(self) -> int:
+        """Bits of a byte's place in a slot."""
+        return ceil_log2(self.max_message)
+
+    @property
+    def session_bits(self) -> int:
+        """Bits of a session number (at least one)."""
+        return max(1, ceil_log2(self.sessions))
+
+    @property
+    def beat(self) -> data.StructLayout:
+        """A beat of bytes. ``count`` of them are valid, the first in the lowest bits; ``last`` marks a message's end where there is one."""
+        return data.StructLayout(
+            {
+                "data": unsigned(8 * self.width),
+                "count": range(self.width + 1),
+                "session": unsigned(self.session_bits),
+                "last": 1,
+            }
+        )
+
+    @property
+    def send_header(self) -> data.StructLayout:
+        """What the host says of a message to be sent, before its bytes: ``body`` is 0 if none follow."""
+        return data.StructLayout(
+            {
+                "session": unsigned(self.session_bits),
+                "msg_type": MSG_TYPE,
+                "replay": 1,
+                "seq": NUMBER,
+                "body": 1,
+            }
+        )
+
+    @property
+    def fields(self) -> data.StructLayout:
+        """What the rules need to know of a message; see :class:`tag34_hdl.receive.fields.Fields`."""
+        return data.StructLayout(
+            {
+                "msg_type": MSG_TYPE,
+                "is_logon": 1,
+                "is_sequence_reset": 1,
+                "is_resend_request": 1,
+                "mirror": 1,
+                "seq": NUMBER,
+                "seq_low": unsigned(self.window_bits),
+                "seq_ok": 1,
+                "possdup": 1,
+                "possresend": 1,
+                "gap_fill": 1,
+                "reset_seq_num": 1,
+                "new_seq": NUMBER,
+                "new_seq_low": unsigned(self.window_bits),
+                "new_seq_ok": 1,
+            }
+        )
+
+    @property
+    def window_entry(self) -> data.StructLayout:
+        """What the window knows of one number."""
+        return data.StructLayout(
+            {
+                "state": EntryState,
+                "slot": unsigned(self.slot_bits),
+                "length": unsigned(ceil_log2(self.max_message + 1)),
+                "msg_type": MSG_TYPE,
+                "possdup": 1,
+                "possresend": 1,
+                "new_seq": NUMBER,
+                "new_seq_low": unsigned(self.window_bits),
+                "new_seq_ok": 1,
+            }
+        )
+
+    @property
+    def delivery(self) -> data.StructLayout:
+        """One message on its way to the host."""
+        return data.StructLayout(
+            {
+                "slot": unsigned(self.slot_bits),
+                "length": unsigned(ceil_log2(self.max_message + 1)),
+                "session": unsigned(self.session_bits),
+            }
+        )
+
+    @property
+    def request(self) -> data.StructLayout:
+        """One ResendRequest to be composed."""
+        return data.StructLayout({"session": unsigned(self.session_bits), "begin": NUMBER, "end": NUMBER})
+
+
+class EntryState(enum.Enum, shape=2):
+    """What the window holds at a number."""
+
+    EMPTY = 0
+    MESSAGE = 1
+    GAP_FILL = 2
+    CONSUMED = 3
+
+
+#: What the framer says of one framed message.
+Frame = data.StructLayout({"garbled": 1, "offset": OFFSET, "length": LENGTH, "cycle": CYCLE})
+
+#: One byte of a message on its way to :class:`~tag34_hdl.receive.fields.Fields`: of BeginString's value or of the body.
+MessageByte = data.StructLayout({"data": 8, "start": 1, "begin": 1, "body": 1, "last": 1})

@@ -1,0 +1,234 @@
+"""Fields: the header and the few body fields that the rules ask for (F2)."""
+
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tag34 import contract
+from tag34.contract import SOH
+
+from ..layouts import MAX_SEQ_BCD, NUMBER, MessageByte, Shape
+
+#: Regions of the ident memory.
+BEGIN_STRING, OURS, THEIRS = range(3)
+IDENT_BITS = 6
+
+TAG_DIGITS = 4
+
+
+def tag_code(tag: int) -> int:
+    """A tag as the scanner has it: digits in BCD and their count, so that ``034`` is not ``34``."""
+    return (len(str(tag)) << 4 * TAG_DIGITS) | contract.to_bcd(tag, TAG_DIGITS)
+
+
+class Fields(wiring.Component):
+    """Reads the fields of a message as its bytes go by.
+
+    A tag is matched when its ``=`` arrives, a value is taken over when its SOH arrives. Numbers are shifted in as BCD digits; their low bits are
+    accumulated beside (the place in the window). CompIDs and BeginString are compared byte by byte with the ident memory, whose read port is
+    always one byte ahead. Values of data fields are passed over by their length (docs/decisions/0002).
+
+    Parameters: ``shape``.
+
+    Members:
+        byte_valid, byte: from the framer.
+        ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
+        fields: what was found; final when ``done``, stable until the next message starts.
+        done: one cycle, after the message's last body byte.
+
+    Latency: last body byte at ``byte`` to ``done``, one cycle.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        super().__init__(
+            {
+                "byte_valid": In(1),
+                "byte": In(MessageByte),
+                "ident_addr": Out(2 + IDENT_BITS),
+                "ident_data": In(8),
+                "fields": Out(shape.fields),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        out = self.fields
+        byte = self.byte.data
+        is_soh = byte == SOH
+        is_digit = (byte >= ord("0")) & (byte <= ord("9"))
+        digit = byte[:4]
+
+        # The tag at hand. `tag_bad` catches what no tag looks like: empty, a letter, more than four digits.
+        tag = Signal(4 * TAG_DIGITS)
+        tag_count = Signal(range(TAG_DIGITS + 1))
+        tag_bad = Signal()
+
+        def is_tag(number: int) -> Value:
+            return ~tag_bad & (Cat(tag, tag_count) == tag_code(number))
+
+        in_header = Signal()
+        header_tag = Signal()
+        m.d.comb += header_tag.eq(Cat(is_tag(number) for number in sorted(contract.HEADER_TAGS)).any())
+        still_header = Signal()
+        m.d.comb += still_header.eq(in_header & header_tag)
+
+        # Fields looked for: where they may stand. Each counts at its first occurrence only.
+        places = {
+            35: still_header,
+            34: still_header,
+            43: still_header,
+            49: still_header,
+            56: still_header,
+            97: still_header,
+            36: out.is_sequence_reset,
+            123: out.is_sequence_reset,
+            141: out.is_logon,
+        }
+        found = {number: Signal(name=f"found_{number}") for number in places}
+        current = {number: Signal(name=f"current_{number}") for number in places}
+
+        # The value at hand, as far as anybody may ask for it.
+        first = Signal()  # no character yet
+        is_y = Signal()
+        number = Signal(NUMBER)
+        low = Signal(self.shape.window_bits)
+        number_bad = Signal()  # a non-digit, or more than ten significant digits
+        type_place = Signal(range(contract.MSG_TYPE_BYTES + 1))
+
+        # Data fields.
+        pairs = sorted(contract.DATA_FIELDS.items())
+        length = Signal(20)
+        length_digits = Signal(3)  # 7: more than six, or none to believe
+        announced = Signal(len(pairs))
+        length_tag = Signal(len(pairs))
+        is_data = Signal()
+        length_left = Signal(20)  # of the length field just before
+        data_left = Signal(20)
+        m.d.comb += is_data.eq((announced & Cat(is_tag(data_tag) for _, data_tag in pairs)).any())
+
+        # Ident memory: the address shown is that of the byte which comes next.
+        ident = Signal(2 + IDENT_BITS)
+        ident_next = Signal.like(ident)
+        m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(ident_next)]
+        m.d.sync += ident.eq(ident_next)
+        same = Signal()
+        m.d.comb += same.eq(byte == self.ident_data)
+        begin_ok, value_ok, ours_ok, theirs_ok = (Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok"))
+        m.d.comb += out.mirror.eq(begin_ok & ours_ok & theirs_ok)
+
+        m.d.sync += self.done.eq(self.byte_valid & self.byte.last)
+
+        def new_tag() -> list:
+            return [tag.eq(0), tag_count.eq(0), tag_bad.eq(0)]
+
+        with m.If(self.byte_valid & self.byte.start):
+            m.d.comb += ident_next.eq((BEGIN_STRING << IDENT_BITS) + len("FIX"))
+            m.d.sync += [begin_ok.eq(1), ours_ok.eq(0), theirs_ok.eq(0), in_header.eq(1), announced.eq(0), *new_tag()]
+            m.d.sync += [signal.eq(0) for signal in found.values()]
+            for name in ("msg_type", "is_logon", "is_sequence_reset", "is_resend_request"):
+                m.d.sync += out[name].eq(0)
+            for name in ("seq_ok", "possdup", "possresend", "gap_fill", "reset_seq_num", "new_seq_ok"):
+                m.d.sync += out[name].eq(0)
+
+        with m.If(self.byte_valid & self.byte.begin):
+            m.d.comb += ident_next.eq(ident + 1)
+            m.d.sync += begin_ok.eq(begin_ok & same)
+
+        take = Signal()
+        m.d.comb += take.eq(self.byte_valid & self.byte.body)
+        with m.FSM(name="fields"):
+
+            def restarted() -> None:
+                """A message that turned out garbled leaves the scanner anywhere."""
+                with m.If(self.byte_valid & self.byte.start):
+                    m.next = "TAG"
+
+            with m.State("TAG"):
+                with m.If(take):
+                    with m.If(byte == ord("=")):
+                        m.d.sync += [
+                            in_header.eq(still_header),
+                            first.eq(1),
+                            is_y.eq(0),
+                            number.eq(0),
+                            low.eq(0),
+                            number_bad.eq(0),
+                            type_place.eq(0),
+                            length.eq(0),
+                            length_digits.eq(0),
+                            length_tag.eq(Cat(is_tag(length_tag_) for length_tag_, _ in pairs)),
+                            announced.eq(0),
+                            data_left.eq(length_left),
+                            value_ok.eq(1),
+                        ]
+                        for tag_number, place in places.items():
+                            is_current = is_tag(tag_number) & place & ~found[tag_number]
+                            m.d.sync += current[tag_number].eq(is_current)
+                            with m.If(is_current):
+                                m.d.sync += found[tag_number].eq(1)
+                        m.d.comb += ident_next.eq(Mux(is_tag(49), THEIRS << IDENT_BITS, OURS << IDENT_BITS))
+                        with m.If(is_data & (length_left != 0)):
+                            m.next = "DATA"
+                        with m.Else():
+                            m.next = "VALUE"
+                    with m.Elif(is_soh):
+                        # A field without `=` is no header field.
+                        m.d.sync += [in_header.eq(0), announced.eq(0), *new_tag()]
+                    with m.Else():
+                        m.d.sync += [tag.eq(Cat(digit, tag)), tag_count.eq(tag_count + 1)]
+                        with m.If(~is_digit | (tag_count == TAG_DIGITS)):
+                            m.d.sync += [tag_bad.eq(1), tag_count.eq(tag_count)]
+
+            with m.State("VALUE"):
+                with m.If(take):
+                    m.d.comb += ident_next.eq(ident + 1)
+                    with m.If(is_soh):
+                        with m.If(current[34]):
+                            legal = ~number_bad & ~first & (number != 0) & (number <= MAX_SEQ_BCD)
+                            m.d.sync += [out.seq.eq(number), out.seq_low.eq(low), out.seq_ok.eq(legal)]
+                        with m.If(current[36]):
+                            legal = ~number_bad & ~first & (number <= MAX_SEQ_BCD)
+                            m.d.sync += [out.new_seq.eq(number), out.new_seq_low.eq(low), out.new_seq_ok.eq(legal)]
+                        for tag_number, name in ((43, "possdup"), (97, "possresend"), (123, "gap_fill"), (141, "reset_seq_num")):
+                            with m.If(current[tag_number]):
+                                m.d.sync += out[name].eq(is_y)
+                        with m.If(current[49]):
+                            m.d.sync += theirs_ok.eq(value_ok & same)
+                        with m.If(current[56]):
+                            m.d.sync += ours_ok.eq(value_ok & same)
+                        with m.If(current[35]):
+                            single = type_place == 1
+                            m.d.sync += [
+                                out.is_logon.eq(single & (out.msg_type[:8] == ord("A"))),
+                                out.is_sequence_reset.eq(single & (out.msg_type[:8] == ord("4"))),
+                                out.is_resend_request.eq(single & (out.msg_type[:8] == ord("2"))),
+                            ]
+                        with m.If((length_digits != 0) & (length_digits != 7)):
+                            # The data field that may follow is passed over by this length.
+                            m.d.sync += [announced.eq(length_tag), length_left.eq(length)]
+                        m.d.sync += new_tag()
+                        m.next = "TAG"
+                    with m.Else():
+                        m.d.sync += [first.eq(0), is_y.eq(first & (byte == ord("Y"))), value_ok.eq(value_ok & same)]
+                        m.d.sync += [number.eq(Cat(digit, number)), low.eq((low << 3) + (low << 1) + digit)]
+                        with m.If(~is_digit | (number[-4:] != 0)):
+                            m.d.sync += number_bad.eq(1)
+                        m.d.sync += length.eq((length << 3) + (length << 1) + digit)
+                        with m.If(~is_digit | (length_digits >= 6)):
+                            m.d.sync += length_digits.eq(7)
+                        with m.Else():
+                            m.d.sync += length_digits.eq(length_digits + 1)
+                        with m.If(current[35]):
+                            with m.If(type_place < contract.MSG_TYPE_BYTES):
+                                m.d.sync += [out.msg_type.word_select(type_place[:2], 8).eq(byte), type_place.eq(type_place + 1)]
+                restarted()
+
+            with m.State("DATA"):
+                with m.If(take):
+                    m.d.sync += data_left.eq(data_left - 1)
+                    with m.If(data_left == 1):
+                        m.next = "VALUE"
+                restarted()
+        return m

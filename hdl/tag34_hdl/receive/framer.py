@@ -1,0 +1,258 @@
+"""Framer: bytes of a connection -> messages (F1 to F6)."""
+
+from __future__ import annotations
+
+from amaranth import Array, C, Elaboratable, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from tag34.contract import SOH
+
+from ..layouts import LENGTH, OFFSET, Frame, MessageByte, Shape
+from .checksum import START_SUM, Checksum
+
+START = b"8=FIX"
+TRAILER_LENGTH = len("10=000|")
+
+
+class Framer(wiring.Component):
+    """Finds messages, checks BodyLength and CheckSum, says where each byte goes.
+
+    Between messages it hunts for ``8=FIX``. The same matcher runs along in the places where a message can turn out garbled before its declared
+    end is known or behind it, so that a start among bytes already taken is not missed (F4, docs/decisions/0001).
+
+    Parameters: ``shape``.
+
+    Members:
+        rx: the connection's bytes. Not ready while a frame waits, or while there is no slot to write to.
+        byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin`` (BeginString's value and its
+            SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the last of them).
+        write, write_offset, write_data: bytes to store, one cycle after they were taken, from offset 5 on: ``8=FIX`` is what every
+            message begins with. Nothing is written beyond max_message (F5).
+        has_slot: there is a slot to write to.
+        oversize: the message whose body has ended is longer than max_message if its trailer is good (F5); stable until the next body ends.
+        frame: one transfer per message, garbled ones included; valid one cycle after the byte that completes it was taken.
+        clear: a new connection: a partial message is forgotten (F6), the byte count starts at 0.
+        cycle: the device's cycle counter.
+        bytes, framed, partial: counts for the skipped bytes (F4).
+
+    Latency: last byte taken to ``frame`` valid, one cycle. Throughput: one beat per cycle as long as ``frame`` is taken at once.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        super().__init__(
+            {
+                "rx": In(stream.Signature(shape.beat)),
+                "byte_valid": Out(1),
+                "byte": Out(MessageByte),
+                "write": Out(1),
+                "write_offset": Out(shape.offset_bits),
+                "write_data": Out(8),
+                "has_slot": In(1),
+                "oversize": Out(1),
+                "frame": Out(stream.Signature(Frame)),
+                "clear": In(1),
+                "cycle": In(48),
+                "bytes": Out(OFFSET),
+                "framed": Out(OFFSET),
+                "partial": Out(LENGTH),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.checksum = checksum = Checksum()
+
+        byte = self.rx.payload.data
+        is_soh = byte == SOH
+        is_digit = (byte >= ord("0")) & (byte <= ord("9"))
+        value = byte[:4]
+
+        matched = Signal(range(len(START)))  # bytes of 8=FIX seen so far
+        matched_next = Signal.like(matched)
+        found = Signal()
+        hit = byte == Array(C(char, 8) for char in START)[matched]
+        m.d.comb += found.eq(hit & (matched == len(START) - 1))
+        with m.If(hit & ~found):
+            m.d.comb += matched_next.eq(matched + 1)
+        with m.Elif(byte == START[0]):
+            m.d.comb += matched_next.eq(1)
+
+        start = Signal(OFFSET)  # offset of the message's 8
+        count = Signal(LENGTH)  # bytes of the message so far
+        count_next = Signal(LENGTH)
+        remaining = Signal(20)  # bytes of the body still to come
+        digits = Signal(range(7))  # digits of BodyLength so far
+        place = Signal(range(7))  # place in the trailer
+        body_place = Signal(range(4))  # place in the body, as far as 35= is concerned
+        type_ok = Signal()  # the body began with 35=
+        sum_ok = Signal()
+
+        hunting = Signal()
+        summed = Signal(init=1)  # the byte at hand belongs to the sum
+        take = Signal()
+        can_take = Signal()
+        m.d.comb += [
+            can_take.eq((~self.frame.valid | self.frame.ready) & (hunting | self.has_slot)),
+            self.rx.ready.eq(can_take),
+            self.partial.eq(Mux(hunting, 0, count)),
+            take.eq(self.rx.valid & can_take),
+            # Saturates: a BeginString may be of any length, a record's length may not.
+            count_next.eq(Mux(count.all(), count, count + 1)),
+        ]
+
+        report = Signal()
+
+        def finish(length: Value, *, garbled: Value | int = 1) -> None:
+            """Report the message."""
+            m.d.sync += [
+                self.frame.valid.eq(1),
+                self.frame.payload.garbled.eq(garbled),
+                self.frame.payload.offset.eq(start),
+                self.frame.payload.length.eq(length),
+                self.frame.payload.cycle.eq(self.cycle),
+                report.eq(1),
+            ]
+
+        # The sum of reported lengths, a cycle later: the adder stays off the path from the byte to the frame.
+        m.d.sync += report.eq(0)
+        with m.If(report):
+            m.d.sync += self.framed.eq(self.framed + self.frame.payload.length)
+
+        with m.If(self.frame.ready):
+            m.d.sync += self.frame.valid.eq(0)
+        m.d.sync += [
+            self.byte_valid.eq(0),
+            self.write.eq(0),
+            self.byte.eq(0),
+            self.byte.data.eq(byte),
+            self.write_data.eq(byte),
+            self.write_offset.eq(count),
+        ]
+        m.d.comb += [checksum.first.eq(START_SUM), checksum.byte.eq(byte)]
+
+        with m.If(take):
+            m.d.sync += [self.bytes.eq(self.bytes + 1), matched.eq(matched_next)]
+
+        with m.FSM(name="framer"):
+
+            def hunt(*, fresh: bool) -> None:
+                """The search goes on: behind this byte, or with what the matcher has seen of it."""
+                if fresh:
+                    m.d.sync += matched.eq(0)
+                m.next = "HUNT"
+
+            with m.State("HUNT"):
+                m.d.comb += hunting.eq(1)
+                with m.If(take & found):
+                    m.d.comb += checksum.restart.eq(1)
+                    m.d.sync += [
+                        start.eq(self.bytes - (len(START) - 1)),
+                        count.eq(len(START)),
+                        self.byte_valid.eq(1),
+                        self.byte.start.eq(1),
+                        type_ok.eq(0),
+                        body_place.eq(0),
+                        remaining.eq(0),
+                        digits.eq(0),
+                        sum_ok.eq(1),
+                        place.eq(0),
+                    ]
+                    m.next = "BEGIN"
+
+            with m.State("BEGIN"):
+                with m.If(take):
+                    m.d.sync += [self.byte_valid.eq(1), self.byte.begin.eq(1)]
+                    with m.If(is_soh):
+                        m.next = "TAG 9"
+
+            with m.State("TAG 9"):
+                with m.If(take):
+                    with m.If(byte == ord("9")):
+                        m.next = "EQUALS"
+                    with m.Else():
+                        finish(count)
+                        hunt(fresh=False)
+
+            with m.State("EQUALS"):
+                with m.If(take):
+                    with m.If(byte == ord("=")):
+                        m.next = "LENGTH"
+                    with m.Else():
+                        finish(count)
+                        hunt(fresh=False)
+
+            with m.State("LENGTH"):
+                with m.If(take):
+                    with m.If(is_digit & (digits != 6)):
+                        m.d.sync += [remaining.eq((remaining << 3) + (remaining << 1) + value), digits.eq(digits + 1)]
+                    with m.Elif(is_soh & (digits != 0)):
+                        with m.If(remaining == 0):
+                            finish(count_next)
+                            hunt(fresh=True)
+                        with m.Else():
+                            m.next = "BODY"
+                    with m.Else():
+                        # In `9=8=FIX...` the next message began one byte ago.
+                        finish(Mux(matched_next == 2, count - 1, count))
+                        hunt(fresh=False)
+
+            with m.State("BODY"):
+                with m.If(take):
+                    m.d.sync += [
+                        self.byte_valid.eq(1),
+                        self.byte.body.eq(1),
+                        remaining.eq(remaining - 1),
+                        matched.eq(0),
+                    ]
+                    with m.Switch(body_place):
+                        with m.Case(0):
+                            m.d.sync += [type_ok.eq(byte == ord("3")), body_place.eq(1)]
+                        with m.Case(1):
+                            m.d.sync += [type_ok.eq(type_ok & (byte == ord("5"))), body_place.eq(2)]
+                        with m.Case(2):
+                            m.d.sync += [type_ok.eq(type_ok & (byte == ord("="))), body_place.eq(3)]
+                    with m.If(remaining == 1):
+                        with m.If(type_ok & (body_place == 3) & is_soh):
+                            m.d.sync += [
+                                self.byte.last.eq(1),
+                                self.oversize.eq(count >= self.shape.max_message - TRAILER_LENGTH),
+                            ]
+                            m.next = "TRAILER"
+                        with m.Else():
+                            finish(count_next)
+                            hunt(fresh=True)
+
+            with m.State("TRAILER"):
+                m.d.comb += summed.eq(0)
+                expected = Signal(8)
+                with m.Switch(place):
+                    for index, char in enumerate(b"10="):
+                        with m.Case(index):
+                            m.d.comb += expected.eq(char)
+                    with m.Case(6):
+                        m.d.comb += expected.eq(SOH)
+                is_sum = (place >= 3) & (place <= 5)
+                digit = Array(checksum.digits[i] for i in range(3))[(place - 3)[:2]]
+                fits = Mux(is_sum, is_digit, byte == expected)
+                with m.If(take):
+                    m.d.sync += place.eq(place + 1)
+                    with m.If(is_sum & (value != digit)):
+                        m.d.sync += sum_ok.eq(0)
+                    with m.If(~fits):
+                        finish((count - place)[:24])
+                        hunt(fresh=False)
+                    with m.Elif(place == 6):
+                        finish(count_next, garbled=~sum_ok)
+                        hunt(fresh=True)
+
+        in_message = Signal()
+        m.d.comb += in_message.eq(take & ~hunting)
+        with m.If(in_message):
+            m.d.comb += checksum.add.eq(summed)
+            m.d.sync += [
+                count.eq(count_next),
+                self.write.eq(count < self.shape.max_message),
+            ]
+        return ResetInserter(self.clear)(m)

@@ -1,0 +1,216 @@
+"""The register bank: the host's view of the core, as :data:`tag34.contract.REGISTERS` lays it out."""
+
+from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tag34 import contract
+from tag34.contract import REGISTERS, Access, Rule
+
+from .layouts import CYCLE, LENGTH, NUMBER, OFFSET, Shape
+from .receive.fields import IDENT_BITS
+from .send.clock import Time
+from .session.sequencer import CommandWord, Config, SessionState
+
+ADDRESS_BITS = ceil_log2(len(REGISTERS))
+
+
+class Registers(wiring.Component):
+    """32-bit registers on a plain bus.
+
+    Parameters: ``shape``.
+
+    Members:
+        address, write, write_data: a write takes one cycle.
+        read_data: value of the register at ``address``, two cycles after the address is shown and as long as it is (COUNTER: three cycles after its write).
+        read: the read strobe; latches the other half of a wide register where the map says so.
+        All others: to and from the core.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        super().__init__(
+            {
+                "address": In(ADDRESS_BITS),
+                "write": In(1),
+                "write_data": In(32),
+                "read": In(1),
+                "read_data": Out(32),
+                # the core
+                "core_idle": In(1),
+                "config": Out(Config),
+                "fraction": Out(4, init=3),
+                "state": In(SessionState),
+                "next_out": In(NUMBER),
+                "command_valid": Out(1),
+                "command": Out(CommandWord),
+                "command_done": In(1),
+                "ticks": Out(1),
+                "tick": In(1),
+                "ticks_drop": In(1),
+                "time": In(Time),
+                "new_time": Out(Time),
+                "time_load": Out(1),
+                "time_run": Out(1),
+                "ident_write": Out(1),
+                "ident_address": Out(2 + IDENT_BITS),
+                "ident_data": Out(8),
+                "ident_lengths": Out(3 * IDENT_BITS),
+                "counted": In(1),
+                "counted_rule": In(Rule),
+                "bytes": In(OFFSET),
+                "framed": In(OFFSET),
+                "partial": In(LENGTH),
+                "cycle": Out(CYCLE),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        shape = self.shape
+        data = self.write_data
+        reads: dict[str, object] = {}
+
+        def written(name: str) -> object:
+            """True in the cycle in which register ``name`` is written."""
+            assert REGISTERS[name].access is not Access.RO
+            return self.write & (self.address == REGISTERS[name].address)
+
+        def storage(name: str, target: object, low: int = 0) -> None:
+            """A register that keeps ``target``, from bit ``low`` of the word on, and shows it."""
+            with m.If(written(name)):
+                m.d.sync += target.eq(data[low:])
+            reads.setdefault(name, []).append((low, target))
+
+        def wide(name: str, value: object) -> None:
+            """LO shows the low word; reading it latches the rest, which HI shows."""
+            high = Signal(len(value) - 32, name=f"{name.lower()}_high")
+            with m.If(self.read & (self.address == REGISTERS[f"{name}_LO"].address)):
+                m.d.sync += high.eq(value[32:])
+            reads[f"{name}_LO"] = value[:32]
+            reads[f"{name}_HI"] = high
+
+        m.d.sync += self.cycle.eq(self.cycle + 1)
+        for name, constant in (
+            ("ID", contract.DEVICE_ID),
+            ("VERSION", contract.CONTRACT_VERSION),
+            ("WIDTH", shape.width),
+            ("SESSIONS", shape.sessions),
+            ("WINDOW", shape.window),
+            ("MAX_MESSAGE", shape.max_message),
+            ("CLOCK_HZ", shape.clock_hz),
+        ):
+            reads[name] = constant
+        reads["STATUS"] = Cat(self.core_idle, self.command_valid)
+        wide("CYCLE", self.cycle)
+
+        # Timer ticks: a millisecond each, from the prescaler or from the host.
+        tick_cycles = Signal(32)
+        prescale = Signal(32)
+        waiting = Signal(32)
+        storage("TICK_CYCLES", tick_cycles)
+        m.d.comb += self.ticks.eq(waiting != 0)
+        with m.If(tick_cycles != 0):
+            m.d.sync += prescale.eq(prescale + 1)
+            with m.If(prescale == tick_cycles):
+                m.d.sync += prescale.eq(0)
+        with m.If(written("TICK")):
+            m.d.sync += waiting.eq(data)
+        with m.Elif(self.ticks_drop):
+            m.d.sync += waiting.eq(0)
+        with m.Elif(self.tick):
+            m.d.sync += waiting.eq(waiting - 1)
+        with m.Elif((tick_cycles != 0) & (prescale == tick_cycles)):
+            m.d.sync += waiting.eq(waiting + 1)
+
+        for name, field in (("TIME_DATE", "date"), ("TIME_DAY", "day"), ("TIME_MILLI", "milli")):
+            with m.If(written(name)):
+                m.d.sync += self.new_time[field].eq(data)
+            reads[name] = self.time[field]
+        with m.If(written("TIME_NANO")):
+            m.d.sync += [self.new_time.nano.eq(data), self.new_time.micro.eq(data[12:])]
+        reads["TIME_NANO"] = Cat(self.time.nano, self.time.micro)
+        m.d.sync += self.time_load.eq(written("TIME_LOAD"))
+        with m.If(written("TIME_LOAD")):
+            m.d.sync += self.time_run.eq(data[0])
+
+        session = Signal(shape.session_bits)
+        storage("SESSION", session)
+        number = self.command.number
+        storage("NUMBER_LO", number[:32])
+        storage("NUMBER_HI", number[32:])
+        with m.If(written("COMMAND")):
+            m.d.sync += [
+                self.command_valid.eq(1),
+                self.command.op.eq(data[:4]),
+                self.command.phase.eq(data[4:6]),
+                self.command.may_request.eq(data[6]),
+            ]
+        with m.Elif(self.command_done):
+            m.d.sync += self.command_valid.eq(0)
+
+        storage("POLICY", self.config.policy)
+        storage("POLICY", self.config.infinity_old, 2)
+        storage("POLICY", self.fraction, 4)
+        storage("CHUNK_LO", self.config.chunk[:32])
+        storage("CHUNK_HI", self.config.chunk[32:])
+        storage("WINDOW_LIMIT", self.config.window_limit)
+        storage("RESEND_TIMEOUT", self.config.resend_timeout)
+        storage("RESEND_RETRIES", self.config.resend_retries)
+        m.d.comb += [
+            self.ident_write.eq(written("IDENT")),
+            self.ident_data.eq(data[:8]),
+            self.ident_address.eq(data[8:]),
+        ]
+        for region in range(3):
+            storage("IDENT_LENGTH", self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS], 8 * region)
+
+        reads["STATE"] = Cat(self.state.phase, self.state.may_request, self.state.recovery)
+        wide("EXPECTED", self.state.expected)
+        wide("HIGHEST", self.state.highest)
+        wide("NEXT_OUT", self.next_out)
+        wide("BYTES", self.bytes)
+        framed = Signal(OFFSET)
+        partial = Signal(LENGTH)
+        with m.If(self.read & (self.address == REGISTERS["BYTES_LO"].address)):
+            m.d.sync += [framed.eq(self.framed), partial.eq(self.partial)]
+        reads["FRAMED_LO"], reads["FRAMED_HI"] = framed[:32], framed[32:]
+        reads["PARTIAL"] = partial
+
+        # Messages per rule: read, add one, write back.
+        m.submodules.counters = counters = memory.Memory(shape=32, depth=32, init=[])
+        counter_read, counter_write = counters.read_port(), counters.write_port()
+        selected = Signal(5)
+        counting = Signal()
+        counted_rule = Signal(5)
+        with m.If(written("COUNTER")):
+            m.d.sync += selected.eq(data)
+        m.d.comb += [
+            counter_read.addr.eq(selected),
+            counter_write.addr.eq(counted_rule),
+            counter_write.data.eq(counter_read.data + 1),
+            counter_write.en.eq(counting),
+        ]
+        m.d.sync += counting.eq(self.counted)
+        with m.If(self.counted):
+            m.d.comb += counter_read.addr.eq(self.counted_rule)
+            m.d.sync += counted_rule.eq(self.counted_rule)
+        reads["COUNTER"] = counter_read.data
+
+        # Two stages: the word of the address, then the output.
+        word = Signal(32)
+        m.d.sync += [word.eq(0), self.read_data.eq(word)]
+        with m.Switch(self.address):
+            for name, register in REGISTERS.items():
+                if register.access is Access.WO:
+                    continue
+                with m.Case(register.address):
+                    value = reads.pop(name)
+                    if isinstance(value, list):
+                        for low, part in value:
+                            m.d.sync += word[low : low + len(part)].eq(part)
+                    else:
+                        m.d.sync += word.eq(value)
+        assert not reads, f"no such register: {sorted(reads)}"
+        return m

@@ -1,0 +1,45 @@
+"""Binary to decimal, for BodyLength: the only number that is not decimal to begin with."""
+
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..bcd import digits_of
+
+BITS = 17
+DIGITS = 6
+STEPS_PER_CYCLE = 2
+
+
+class Decimal(wiring.Component):
+    """Converts a binary number to packed BCD by doubling and adding three, two bits per cycle.
+
+    Members: ``start`` takes ``value`` (up to 17 bits); ``busy`` from the next cycle on until ``digits`` is valid; ``digits`` stays until the next start.
+
+    Latency: nine cycles.
+    """
+
+    start: In(1)
+    value: In(BITS)
+    busy: Out(1)
+    digits: Out(4 * DIGITS)
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        cycles = -(-BITS // STEPS_PER_CYCLE)
+        left = Signal(range(cycles + 1))
+        bits = Signal(cycles * STEPS_PER_CYCLE)
+
+        def double(digits: Value, bit: Value) -> Value:
+            adjusted = Cat(Mux(digit >= 5, digit + 3, digit)[:4] for digit in digits_of(digits))
+            return Cat(bit, adjusted)[: 4 * DIGITS]
+
+        m.d.comb += self.busy.eq(left != 0)
+        with m.If(self.start):
+            m.d.sync += [left.eq(cycles), bits.eq(self.value), self.digits.eq(0)]
+        with m.Elif(left != 0):
+            digits: Value = self.digits
+            for step in range(STEPS_PER_CYCLE):
+                digits = double(digits, bits[-1 - step])
+            m.d.sync += [left.eq(left - 1), bits.eq(bits << STEPS_PER_CYCLE), self.digits.eq(digits)]
+        return m

@@ -1,0 +1,104 @@
+"""The next inbound number, and the sums that move with it."""
+
+from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tag34.contract import SEQ_DIGITS
+
+from .. import bcd
+from ..layouts import NUMBER, Shape
+
+
+class Expected(wiring.Component):
+    """``expected`` and what is derived from it: its low bits, the first number beyond the window, the end of a chunk.
+
+    All are counted up together; after a jump the sums are made anew digit by digit (docs/decisions/0005).
+
+    Parameters: ``shape``.
+
+    Members:
+        increment: expected + 1, in one cycle; not together with ``load``.
+        load, new_value, new_low: expected := new_value.
+        load_low: with ``load``: the low bits are ``new_low``; without: they are computed from the digits (a number from the host).
+        busy: the sums and low bits are not valid yet: from the cycle after ``load`` on, SEQ_DIGITS + 1 cycles.
+        window_limit, chunk: hold window and chunk in numbers.
+        value, low: the next inbound number, and its place in the window.
+        limit: expected + window_limit.
+        chunk_end: expected + chunk - 1.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        super().__init__(
+            {
+                "increment": In(1),
+                "load": In(1),
+                "load_low": In(1),
+                "new_value": In(NUMBER),
+                "new_low": In(shape.window_bits),
+                "busy": Out(1),
+                "window_limit": In(NUMBER),
+                "chunk": In(NUMBER),
+                "value": Out(NUMBER, init=1),
+                "low": Out(shape.window_bits, init=1),
+                "limit": Out(NUMBER),
+                "chunk_end": Out(NUMBER),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        left = Signal(range(SEQ_DIGITS + 1))
+        make_low = Signal()
+        # Three numbers turn below, least significant digit first; the sums are shifted in from above.
+        value, window, chunk = (Signal(NUMBER, name=name) for name in ("value_left", "window_left", "chunk_left"))
+        window_carry, chunk_carry = Signal(), Signal()
+        weights = [pow(10, place) % (1 << self.shape.window_bits) for place in range(SEQ_DIGITS)]
+        weight = Signal(self.shape.window_bits)
+        with m.Switch(left):
+            for place, number in enumerate(weights):
+                with m.Case(SEQ_DIGITS - place):
+                    m.d.comb += weight.eq(number)
+
+        m.d.comb += self.busy.eq(left != 0)
+        with m.If(left != 0):
+            window_digit, window_over = bcd.add_digit(value[:4], window[:4], window_carry)
+            chunk_digit, chunk_over = bcd.add_digit(value[:4], chunk[:4], chunk_carry)
+            m.d.sync += [
+                left.eq(left - 1),
+                value.eq(value >> 4),
+                window.eq(window >> 4),
+                chunk.eq(chunk >> 4),
+                window_carry.eq(window_over),
+                chunk_carry.eq(chunk_over),
+                self.limit.eq(Cat(self.limit[4:], window_digit)),
+                self.chunk_end.eq(Cat(self.chunk_end[4:], chunk_digit)),
+            ]
+            with m.If(make_low):
+                m.d.sync += self.low.eq(self.low + value[:4] * weight)
+            with m.If(left == 1):
+                # The serial sum is expected + chunk; the end of a chunk is one less.
+                m.d.sync += [self.chunk_end.eq(bcd.decrement(Cat(self.chunk_end[4:], chunk_digit)))]
+        with m.If(self.increment):
+            m.d.sync += [
+                self.value.eq(bcd.increment(self.value)),
+                self.low.eq(self.low + 1),
+                self.limit.eq(bcd.increment(self.limit)),
+                self.chunk_end.eq(bcd.increment(self.chunk_end)),
+            ]
+        with m.If(self.load):
+            m.d.sync += [
+                self.value.eq(self.new_value),
+                self.low.eq(0),
+                make_low.eq(~self.load_low),
+                left.eq(SEQ_DIGITS),
+                value.eq(self.new_value),
+                window.eq(self.window_limit),
+                chunk.eq(self.chunk),
+                window_carry.eq(0),
+                chunk_carry.eq(0),
+            ]
+            with m.If(self.load_low):
+                m.d.sync += self.low.eq(self.new_low)
+        return m

@@ -1,0 +1,72 @@
+"""The rules: which row of the table fits a message (R1 to R10d, in the order of docs/rules.md)."""
+
+from amaranth import C, Elaboratable, Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tag34.contract import Phase, Rule
+
+
+class Rules(wiring.Component):
+    """The table of receive decisions, combinational: facts in, the first rule that fits out.
+
+    The golden model and this table have the same rows in the same order (but for F5 behind R1, docs/decisions/0001).
+
+    Members: ``rule``, the code of the first row whose condition holds; all others are facts about the session (``phase``), the message
+    (``oversize``, ``mirror``, ...) and how their numbers compare.
+    """
+
+    phase: In(Phase)
+    oversize: In(1)
+    mirror: In(1)
+    is_logon: In(1)
+    is_sequence_reset: In(1)
+    is_resend_request: In(1)
+    gap_fill: In(1)
+    reset_seq_num: In(1)
+    possdup: In(1)
+    seq_ok: In(1)
+    seq_is_one: In(1)
+    seq_is_expected: In(1)
+    seq_is_below: In(1)
+    seq_in_window: In(1)  #: seq - expected < window, or seq <= expected
+    held: In(1)  #: the window has something at seq
+    new_seq_ok: In(1)
+    new_seq_is_expected: In(1)
+    new_seq_above_expected: In(1)
+    new_seq_above_seq: In(1)
+    requested: In(1)  #: a ResendRequest with begin <= seq was decided on this connection
+    rule: Out(Rule)
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        reset = self.is_sequence_reset & ~self.gap_fill
+        fill = self.is_sequence_reset & self.gap_fill
+        here = self.seq_is_expected
+        below = self.seq_is_below
+        rows = [
+            (Rule.R1, (self.phase == Phase.CLOSED) | (self.phase == Phase.HALTED)),
+            (Rule.F5, self.oversize),
+            (Rule.R2, ~self.mirror),
+            (Rule.R3, reset & self.new_seq_ok & self.new_seq_above_expected),
+            (Rule.R3A, reset & self.new_seq_ok & self.new_seq_is_expected),
+            (Rule.R3B, reset),
+            (Rule.R4, ~self.seq_ok),
+            (Rule.R5, self.is_logon & self.reset_seq_num & self.seq_is_one),
+            (Rule.R6, (self.phase == Phase.LOGON) & ~self.is_logon),
+            (Rule.R7, here & fill & self.new_seq_ok & self.new_seq_above_seq),
+            (Rule.R7A, here & fill),
+            (Rule.R8, here),
+            (Rule.R9, below & self.possdup & fill & self.new_seq_ok & self.new_seq_above_expected & self.requested),
+            (Rule.R9A, below & self.possdup),
+            (Rule.R9B, below),
+            (Rule.R10A, self.held),
+            (Rule.R10C, self.is_logon),
+            (Rule.R10D, self.is_resend_request),
+            (Rule.R10, self.seq_in_window),
+            (Rule.R10B, C(1)),
+        ]
+        for position, (rule, condition) in enumerate(rows):
+            with m.If(condition) if position == 0 else m.Elif(condition):
+                m.d.comb += self.rule.eq(rule)
+        return m

@@ -1,0 +1,82 @@
+"""Slots: the message memory, and who owns which piece of it."""
+
+from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layouts import Shape
+
+
+class Slots(wiring.Component):
+    """Message bytes are written once, here, while they arrive. From then on slot numbers move.
+
+    A slot is *current* (being written), *owned* (held or being delivered) or *free*. ``take`` makes the current slot owned; the next free one
+    becomes current by itself. A message that is not kept leaves the current slot current.
+
+    Parameters: ``shape``.
+
+    Members:
+        current, has_current: the slot being written, if there is one.
+        take: the current slot is owned from now on.
+        free: a slot that is no longer owned. Ready from the cycle after the reset on, as there is room for every slot.
+        write, write_offset, write_data: a byte for the current slot.
+        read_enable, read_slot, read_offset, read_data: read port; the data appear one cycle after an enabled read and stay until the next.
+
+    Latency: a slot given to ``free`` is current one to three cycles later if there is none.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        slot, offset = shape.slot_bits, shape.offset_bits
+        super().__init__(
+            {
+                "current": Out(slot),
+                "has_current": Out(1),
+                "take": In(1),
+                "free": In(stream.Signature(slot)),
+                "write": In(1),
+                "write_offset": In(offset),
+                "write_data": In(8),
+                "read_enable": In(1),
+                "read_slot": In(slot),
+                "read_offset": In(offset),
+                "read_data": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        shape = self.shape
+        m.submodules.bytes = store = memory.Memory(shape=8, depth=shape.slots << shape.offset_bits, init=[])
+        write = store.write_port()
+        read = store.read_port()
+        m.d.comb += [
+            write.addr.eq(Cat(self.write_offset, self.current)),
+            write.data.eq(self.write_data),
+            write.en.eq(self.write),
+            read.addr.eq(Cat(self.read_offset, self.read_slot)),
+            read.en.eq(self.read_enable),
+            self.read_data.eq(read.data),
+        ]
+
+        m.submodules.list = free = fifo.SyncFIFO(width=shape.slot_bits, depth=shape.slots)
+        # After reset every slot but the first, which is current, is put on the list.
+        fresh = Signal(range(shape.slots + 1), init=1)
+        filling = Signal()
+        m.d.comb += filling.eq(fresh != shape.slots)
+        with m.If(filling):
+            m.d.comb += [free.w_data.eq(fresh), free.w_en.eq(1)]
+            m.d.sync += fresh.eq(fresh + 1)
+        with m.Else():
+            m.d.comb += [free.w_data.eq(self.free.payload), free.w_en.eq(self.free.valid), self.free.ready.eq(1)]
+
+        current = Signal(shape.slot_bits)
+        has_current = Signal(init=1)
+        m.d.comb += [
+            self.current.eq(current),
+            self.has_current.eq(has_current),
+            free.r_en.eq(self.take | ~has_current),
+        ]
+        with m.If(free.r_en):
+            m.d.sync += [current.eq(free.r_data), has_current.eq(free.r_rdy)]
+        return m

@@ -1,0 +1,243 @@
+"""The ``sim:`` device: the real gateware, in process."""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from tag34.contract import (
+    CONTRACT_VERSION,
+    DEVICE_ID,
+    REGISTERS,
+    RULE_VERDICT,
+    SOH,
+    Command,
+    Phase,
+    from_bcd,
+    to_bcd,
+)
+from tag34.device import DeviceError, DeviceInfo, Record, SessionConfig, SessionState
+from tag34_hdl.layouts import Shape
+
+from .checked_device import CheckedDevice
+from .records import Decoder
+from .verilator import BuildError, VerilatedCore
+
+#: Cycles within which the core must come to rest after all of its input: far above what any message can cause.
+REST_CYCLES = 1 << 22
+#: Bytes that are given to the core at a time, so that a hang is found soon.
+CHUNK = 1 << 16
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class SimulatedCore(Protocol):
+    """A core that is simulated, by whatever simulator: queues in, queues out, registers. Sequence numbers are packed BCD."""
+
+    cycles: int
+
+    def receive(self, session: int, data: bytes) -> None:
+        """Queue bytes for rx."""
+
+    def send(self, session: int, msg_type: int, replay: bool, seq_bcd: int, body: bytes) -> None:
+        """Queue a message for the composer."""
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register."""
+
+    def read(self, address: int) -> int:
+        """Read a register."""
+
+    def run(self, limit: int) -> bool:
+        """Run until all is at rest; False if ``limit`` cycles were not enough."""
+
+    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+        """Raw records, delivered messages and sent messages since the last call."""
+
+    def stalls(self, seed: int, inputs: float, outputs: float) -> None:
+        """Let inputs pause and outputs not be ready, at random by ``seed``."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+class SimDevice(CheckedDevice):
+    """The gateware as a device: compiled by Verilator, or run by Amaranth's simulator where nothing can be compiled.
+
+    The simulation runs while a method is called and stands still otherwise; its clock and its timers follow :meth:`advance` alone.
+
+    Parameters:
+        core: the simulated core.
+        shape: what it was built with.
+        detail: one line on how it is simulated.
+    """
+
+    def __init__(self, core: SimulatedCore, shape: Shape, detail: str = ""):
+        super().__init__()
+        self.core = core
+        self._decoder = Decoder()
+        self._utc_ns: int | None = None
+        if self._read("ID") != DEVICE_ID or self._read("VERSION") != CONTRACT_VERSION:
+            raise DeviceError("the simulated core does not answer as a tag34 core of this version")
+        self.info = DeviceInfo(
+            "sim",
+            sessions=self._read("SESSIONS"),
+            window=self._read("WINDOW"),
+            max_message=self._read("MAX_MESSAGE"),
+            width=self._read("WIDTH"),
+            clock_hz=self._read("CLOCK_HZ"),
+            detail=detail,
+        )
+
+    def stalls(self, seed: int, inputs: float, outputs: float) -> None:
+        """Let the core's inputs pause and its outputs not be ready, at random by ``seed``, in these shares of the cycles (0 to 0.95)."""
+        self.core.stalls(seed, inputs, outputs)
+
+    def close(self) -> None:
+        """See :meth:`Device.close`."""
+        if self._open:
+            self.core.close()
+        super().close()
+
+    # -- Registers ----------------------------------------------------------------------------------------------------------------------
+    def _read(self, name: str) -> int:
+        return self.core.read(REGISTERS[name].address)
+
+    def _write(self, name: str, value: int) -> None:
+        self.core.write(REGISTERS[name].address, value)
+
+    def _read_wide(self, name: str) -> int:
+        low = self._read(f"{name}_LO")
+        return low | self._read(f"{name}_HI") << 32
+
+    def _write_wide(self, name: str, value: int) -> None:
+        self._write(f"{name}_LO", value & 0xFFFFFFFF)
+        self._write(f"{name}_HI", value >> 32)
+
+    def _rest(self) -> None:
+        if not self.core.run(REST_CYCLES):
+            raise DeviceError(f"the core did not come to rest within {REST_CYCLES} cycles")
+
+    def _command(self, session: int, op: Command, *, phase: Phase = Phase.CLOSED, may_request: bool = False, number: int = 0) -> None:
+        self._write("SESSION", session)
+        self._write_wide("NUMBER", to_bcd(number))
+        self._write("COMMAND", op | phase << 4 | may_request << 6)
+        self._rest()
+
+    # -- The work behind Device ---------------------------------------------------------------------------------------------------------
+    def _configure(self, session: int, config: SessionConfig) -> None:
+        self._write("SESSION", session)
+        old = config.infinity_end != 0
+        self._write("POLICY", config.policy | old << 2 | config.fraction_digits << 4)
+        self._write_wide("CHUNK", to_bcd(config.chunk))
+        self._write("WINDOW_LIMIT", to_bcd(config.window or self.info.window))
+        self._write("RESEND_TIMEOUT", config.resend_timeout)
+        self._write("RESEND_RETRIES", config.resend_retries)
+        lengths = 0
+        for region, text in enumerate((config.begin_string, config.sender, config.target)):
+            lengths |= len(text) << 8 * region
+            for index, byte in enumerate(text.encode("ascii") + bytes([SOH])):
+                self._write("IDENT", byte | index << 8 | region << 14)
+        self._write("IDENT_LENGTH", lengths)
+
+    def _connect(self, session: int, phase: Phase, may_request: bool) -> None:
+        self._command(session, Command.CONNECT, phase=phase, may_request=may_request)
+
+    def _disconnect(self, session: int) -> None:
+        self._command(session, Command.DISCONNECT)
+
+    def _set_may_request(self, session: int, allowed: bool) -> None:
+        self._command(session, Command.MAY_REQUEST, may_request=allowed)
+
+    def _set_expected(self, session: int, expected: int) -> None:
+        self._command(session, Command.SET_EXPECTED, number=expected)
+
+    def _set_next_out(self, session: int, next_out: int) -> None:
+        self._command(session, Command.SET_NEXT_OUT, number=next_out)
+
+    def _state(self, session: int) -> SessionState:
+        self._write("SESSION", session)
+        state = self._read("STATE")
+        return SessionState(
+            phase=Phase(state & 3),
+            may_request=bool(state & 4),
+            expected=from_bcd(self._read_wide("EXPECTED")),
+            highest=from_bcd(self._read_wide("HIGHEST")),
+            next_out=from_bcd(self._read_wide("NEXT_OUT")),
+            recovery=bool(state & 8),
+        )
+
+    def _counters(self, session: int) -> dict[str, int]:
+        self._write("SESSION", session)
+        counters = {}
+        for rule in RULE_VERDICT:
+            self._write("COUNTER", rule)
+            counters[rule.id] = self._read("COUNTER")
+        received = self._read_wide("BYTES")
+        counters["skipped"] = received - self._read_wide("FRAMED") - self._read("PARTIAL")
+        return counters
+
+    def _receive(self, session: int, data: bytes) -> None:
+        for at in range(0, len(data), CHUNK):
+            self.core.receive(session, data[at : at + CHUNK])
+            self._rest()
+
+    def _send(self, session: int, msg_type: str, fields: bytes, seq: int | None) -> None:
+        packed = int.from_bytes(msg_type.encode("ascii"), "little")
+        self.core.send(session, packed, seq is not None, to_bcd(seq or 0), fields)
+        self._rest()
+
+    def _advance(self, utc_ns: int) -> None:
+        before, self._utc_ns = self._utc_ns, utc_ns
+        ticks = 0 if before is None else utc_ns // 1_000_000 - before // 1_000_000
+        if ticks > 0:
+            # The clock shows the new time to what the ticks cause.
+            self._set_time(utc_ns)
+            while ticks:
+                step = min(ticks, 0xFFFFFFFF)
+                ticks -= step
+                self._write("TICK", step)
+                self._rest()
+        else:
+            self._set_time(utc_ns)
+
+    def _set_time(self, utc_ns: int) -> None:
+        seconds, nano = divmod(utc_ns, 1_000_000_000)
+        time = EPOCH + timedelta(seconds=seconds)
+        self._write("TIME_DATE", int(time.strftime("%Y%m%d"), 16))
+        self._write("TIME_DAY", int(time.strftime("%H%M%S"), 16))
+        milli, rest = divmod(nano, 1_000_000)
+        self._write("TIME_MILLI", to_bcd(milli, 3))
+        self._write("TIME_NANO", to_bcd(rest, 6))
+        self._write("TIME_LOAD", 0)
+        self._rest()
+
+    def _poll(self) -> list[Record]:
+        return self._decoder.feed(*self.core.take())
+
+
+def open_sim(rest: str, *, sessions: int = 1, window: int = 64, max_message: int = 4096, **options: object) -> SimDevice:
+    """Open ``sim:``; the entry point of group ``tag34.devices``.
+
+    ``sim:verilator`` and ``sim:amaranth`` name the simulator; ``sim:`` takes Verilator, and Amaranth's simulator with a warning where the gateware
+    cannot be compiled. Raises DeviceError for another name, for an unknown option and for a value that cannot be built.
+    """
+    if rest not in ("", "verilator", "amaranth"):
+        raise DeviceError(f"sim: takes verilator or amaranth behind the colon, not {rest!r}")
+    if options:
+        raise DeviceError(f"sim: has the options sessions, window, max_message, not {', '.join(sorted(options))}")
+    try:
+        shape = Shape(sessions=sessions, window=max(2, window), max_message=max(64, max_message))
+    except ValueError as error:
+        raise DeviceError(f"sim: {error}") from error
+    if rest != "amaranth":
+        try:
+            return SimDevice(VerilatedCore(shape), shape, "gateware, compiled by Verilator")
+        except BuildError as error:
+            if rest == "verilator":
+                raise
+            reason = str(error).splitlines()[0]
+            warnings.warn(f"{reason}; using Amaranth's simulator, some thousand times slower", RuntimeWarning, stacklevel=3)
+    from .amaranth_core import AmaranthCore
+
+    return SimDevice(AmaranthCore(shape), shape, "gateware, in Amaranth's simulator")
