@@ -66,7 +66,7 @@ class Bench:
         device.advance(self._ms * 10**6)
 
     def story(self) -> list[str]:
-        """What has happened since the last call, SentRecords kept apart: when a message leaves is the device's affair."""
+        """What has happened since the last call, SentRecords apart: when a message leaves is the device's affair."""
         records = self.device.poll()
         self.records += records
         self.sent += [record for record in records if isinstance(record, SentRecord)]
