@@ -175,12 +175,12 @@ def register(subparsers: Subparsers) -> None:
     add("--begin-string", metavar="8", help="8 of the messages (default: that of the first valid one)")
     add("--sender", metavar="49", help="49 of the messages (default: that of the first valid one)")
     add("--target", metavar="56", help="56 of the messages (default: that of the first valid one)")
-    add("--expected", type=_number, default=1, metavar="N", help="first number expected (default: %(default)s)")
-    add("--window", type=_number, metavar="N", help="hold window, in numbers (default: the device's)")
-    add("--max-message", type=_number, metavar="N", help="longest message kept, in bytes (default: the device's)")
+    add("--expected", type=parse_number, default=1, metavar="N", help="first number expected (default: %(default)s)")
+    add("--window", type=parse_number, metavar="N", help="hold window, in numbers (default: the device's)")
+    add("--max-message", type=parse_number, metavar="N", help="longest message kept, in bytes (default: the device's)")
     add(
         "--policy",
-        type=_policy,
+        type=parse_policy,
         default=(Policy.INFINITY, 1),
         metavar="infinity|closed|chunk:N",
         help="what a ResendRequest asks for (default: infinity)",
@@ -189,18 +189,20 @@ def register(subparsers: Subparsers) -> None:
     parser.set_defaults(run=run)
 
 
-def _policy(text: str) -> tuple[Policy, int]:
+def parse_policy(text: str) -> tuple[Policy, int]:
+    """``infinity``, ``closed`` or ``chunk:N`` as policy and chunk. Raises ArgumentTypeError for anything else."""
     if text == "infinity":
         return Policy.INFINITY, 1
     if text == "closed":
         return Policy.CLOSED, 1
     name, _, number = text.partition(":")
     if name == "chunk":
-        return Policy.CHUNK, _number(number)
+        return Policy.CHUNK, parse_number(number)
     raise argparse.ArgumentTypeError(f"{text!r} is not infinity, closed or chunk:N")
 
 
-def _number(text: str) -> int:
+def parse_number(text: str) -> int:
+    """A number from 1 to 4294967295. Raises ArgumentTypeError for anything else."""
     # Short enough to be converted at all: int() refuses thousands of digits.
     if not (text.isascii() and text.isdigit() and len(text) < 20 and 1 <= int(text) <= contract.MAX_SEQ):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {contract.MAX_SEQ}")
