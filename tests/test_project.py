@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tag34
 from tag34.contract import HEADER_TAGS, Rule
 
 ROOT = Path(__file__).parent.parent
@@ -134,8 +137,34 @@ def test_snippets_compile_and_import_what_exists(page: Path) -> None:
         exec(compile(ast.Module(lines, []), str(page), "exec"), {})
 
 
-def test_readme_has_a_snippet() -> None:
-    assert snippets(ROOT / "README.md")
+class _Enough(Exception):
+    """The README's program got its first report: it would wait for the next one for ever."""
+
+
+def test_the_readmes_engine_talks_to_the_guides_venue() -> None:
+    [engine_source] = snippets(ROOT / "README.md")
+    [venue_source] = [snippet for snippet in snippets(ROOT / "docs" / "guide.md") if "serve" in snippet]
+    # What is printed is left as it is, but for the device (any one does here) and for who starts it.
+    engine: dict[str, Any] = {}
+    exec(engine_source.replace('"sim:"', '"model:"').replace("asyncio.run(main())", ""), engine)
+    venue: dict[str, Any] = {}
+    exec(venue_source, venue)
+    printed: list[tuple[object, ...]] = []
+
+    def show(*values: object) -> None:
+        printed.append(values)
+        raise _Enough
+
+    engine["print"] = show
+
+    async def both() -> None:
+        settings = tag34.SessionSettings("FIX.4.4", sender="VENUE", target="ENGINE", initiator=False)
+        async with tag34.serve(venue["handler"], "127.0.0.1", 0, settings) as server:
+            with pytest.raises(_Enough):
+                await asyncio.wait_for(engine["main"](server.port), timeout=60)
+
+    asyncio.run(both())
+    assert printed == [(2, "8", "0")]
 
 
 def test_make_targets_of_the_docs_exist() -> None:
