@@ -1,4 +1,4 @@
-"""The ``model:`` device: the golden model behind the :class:`~tag34.device.Device` interface, with its checks of arguments."""
+"""The ``model:`` device: the golden model behind the :class:`~tag34.device.Device` interface."""
 
 from __future__ import annotations
 
