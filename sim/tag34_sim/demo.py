@@ -2,7 +2,7 @@
 
 A venue (the real QuickFIX engine where it is installed, in a process of its own) sends execution reports over loopback.
 A relay on the way loses, garbles, delays and doubles some of them. tag34 is the initiator, with the device that is
-asked for. Its application looks at the index that each report carries: every one has to come exactly once, and in order.
+asked for. Its application looks at the index that each report carries: every one has to come exactly once and in order.
 """
 
 from __future__ import annotations
