@@ -297,6 +297,8 @@ class Conversation:
             self._say("5")
         elif self._state is State.LOGOUT_SENT:
             self._events.append(ev.LoggedOut(text, by_peer=False))
+            self._expected = record.seq + 1  # it ends the connection, but its number was had
+            self._save_expected()
             self._move(Cause.LOGOUT_IN)
             self._end = "logged out", True
 

@@ -112,7 +112,7 @@ class Connection:
         number: asyncio.Future[int] = self._loop.create_future()
         events = self.session.send(msg_type, fields, self._now())
         self._numbers.append(number)
-        self._handle(events)
+        self._call(lambda: events)
         return await number
 
     async def receive(self) -> Message:
@@ -157,7 +157,7 @@ class Connection:
         self._inbox.clear()
         self._arrived.set()
         try:
-            self._handle(self.session.logout(self._now(), text))
+            self._call(lambda: self.session.logout(self._now(), text))
             await self._done.wait()
         finally:
             self._transport.abort()
@@ -350,8 +350,13 @@ async def open_hub(device: str | Device | DeviceHub, **options: object) -> tuple
     try:
         return DeviceHub(await asyncio.shield(opening)), True
     except asyncio.CancelledError:
-        opening.add_done_callback(lambda done: done.exception() or done.result().close())
+        opening.add_done_callback(_close_unused)
         raise
+
+
+def _close_unused(opening: asyncio.Future[Device]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 @asynccontextmanager

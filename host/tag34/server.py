@@ -10,7 +10,7 @@ from ssl import SSLContext
 
 from .device import Device
 from .engine import DEFAULT_QUEUE, Connection, Wire, open_hub
-from .errors import SessionClosed
+from .errors import NotLoggedOn, SessionClosed
 from .events import Event
 from .hub import DeviceHub
 from .message import FixMessage, first_message
@@ -100,9 +100,12 @@ class Server:
                 self.refused = [*self.refused[-99:], connection.end_reason]
                 return
             await self._handler(connection)
-        except SessionClosed:
-            if not connection.closed:
-                await connection._shut()
+        except (NotLoggedOn, SessionClosed):
+            # The session ended under the handler, which need not prepare for it; whatever else these may mean is an
+            # error.
+            was_up = connection.session.logged_on
+            await connection._shut()
+            if was_up:
                 raise
         except BaseException:
             await connection._shut()

@@ -120,7 +120,7 @@ class Session(Conversation):
         if self._state not in (State.DISCONNECTED, State.CLOSING):
             self._tail.feed(data)
             self.device.receive(self.index, data)
-        return self._finish()
+        return self._finish(replay=True)
 
     def tick(self, now: Instant) -> list[Event]:
         """Let time pass: do what is due. Calling it early or often does no harm."""
@@ -133,7 +133,7 @@ class Session(Conversation):
     def continue_replay(self, now: Instant) -> list[Event]:
         """Go on with the answer to a ResendRequest, by at most ``replay_batch`` numbers (H3)."""
         self._advance(now)
-        return self._finish()
+        return self._finish(replay=True)
 
     def pause_replay(self, paused: bool) -> None:
         """The connection takes no more bytes for now (or does again): replays stand still, all else goes on."""
@@ -206,10 +206,10 @@ class Session(Conversation):
         self._now = now
         self.device.advance(now.utc_ns)
 
-    def _finish(self) -> list[Event]:
-        """Look at all that the device did, go on with a replay by one batch, hand out the events."""
+    def _finish(self, *, replay: bool = False) -> list[Event]:
+        """Look at all that the device did, go on with a ``replay`` by one batch, hand out the events."""
         self._pump()
-        if self.replaying:
+        if replay and self.replaying:
             self._events += self._outbox.serve(self._now)
             self._pump()
         if self._end is not None and not self._end_reported:

@@ -1,0 +1,481 @@
+"""The asyncio engine: an initiator and an acceptor of ours, and peers that misbehave, on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+import tag34
+from tag34 import Connection, Event, Message, SessionSettings
+from tag34.clock import format_utc
+from tag34_sim.messages import Field, encode, frame
+
+T = TypeVar("T")
+
+CALLER: dict[str, Any] = {"begin_string": "FIX.4.4", "sender": "BUYER", "target": "VENUE"}
+VENUE = SessionSettings("FIX.4.4", "VENUE", "BUYER", initiator=False)
+#: A bound on what takes milliseconds.
+PATIENCE = 60.0
+
+
+def run(test: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(asyncio.wait_for(test, PATIENCE))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop turn until ``condition`` holds; :func:`run` sets the bound."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def echo(session: Connection) -> None:
+    """A venue that answers each order with a report."""
+    async for message in session:
+        await session.send("8", {11: message[11]})
+
+
+def message(msg_type: str, seq: int, fields: list[Field] | None = None, sender: str = "VENUE") -> bytes:
+    """A message as the other side of a raw socket writes it."""
+    target = "BUYER" if sender == "VENUE" else "VENUE"
+    header: list[Field] = [(35, msg_type), (49, sender), (56, target), (34, seq)]
+    return frame(encode([*header, (52, format_utc(tag34.Instant.now().utc_ns)), *(fields or [])]))
+
+
+LOGON: list[Field] = [(98, 0), (108, 30)]
+
+Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def raw_venue(peer: Peer) -> AsyncIterator[int]:
+    """A listening socket behind which the test plays the venue; gives its port."""
+    failures: list[BaseException] = []
+    done: list[asyncio.Task[None]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await peer(reader, writer)
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        done.append(asyncio.ensure_future(serve(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        failures += [found for found in await asyncio.gather(*done, return_exceptions=True) if found is not None]
+        assert not [failure for failure in failures if not isinstance(failure, ConnectionError)]
+
+
+async def read_message(reader: asyncio.StreamReader) -> tag34.FixMessage:
+    data = await reader.readuntil(b"\x0110=")
+    return tag34.FixMessage(data + await reader.readexactly(4))
+
+
+def test_messages_both_ways(device_url: str) -> None:
+    async def test() -> None:
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
+                assert session.logon is not None
+                assert session.logon.heartbeat == 30
+                assert [await session.send("D", {11: f"order {index}"}) for index in range(5)] == [2, 3, 4, 5, 6]
+                reports = [await session.receive() for _ in range(5)]
+                assert [(report.seq, report.msg_type, report[11]) for report in reports] == [
+                    (index + 2, "8", f"order {index}") for index in range(5)
+                ]
+            assert session.closed
+            assert session.end_reason == "logged out"
+
+    run(test())
+
+
+def test_h4_iteration_ends_with_an_orderly_logout(device_url: str) -> None:
+    async def greet(session: Connection) -> None:
+        await session.send("8", {58: "hello"})
+
+    async def test() -> None:
+        async with tag34.serve(greet, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
+                assert [message[58] async for message in session] == ["hello"]
+                with pytest.raises(tag34.SessionClosed, match="logged out by the peer"):
+                    await session.receive()
+                with pytest.raises(tag34.SessionClosed):
+                    await session.send("D")
+
+    run(test())
+
+
+def test_h4_server_logs_everybody_out_when_it_stops(device_url: str) -> None:
+    async def test() -> list[Message]:
+        async with contextlib.AsyncExitStack() as stack:
+            async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+                connecting = tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER)
+                session = await stack.enter_async_context(connecting)
+            return [message async for message in session]
+
+    assert run(test()) == []
+
+
+def test_connection_is_cut(device_url: str) -> None:
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_message(reader)
+        writer.write(message("A", 1, LOGON) + message("8", 2))
+
+    async def test() -> None:
+        async def trade(port: int) -> None:
+            async with tag34.connect("127.0.0.1", port, device=device_url, **CALLER) as session:
+                async for received in session:
+                    seen.append(received.seq)
+
+        seen: list[int] = []
+        async with raw_venue(cut) as port:
+            with pytest.raises(tag34.SessionClosed, match="the peer closed the connection"):
+                await trade(port)
+        assert seen == [2]
+
+    run(test())
+
+
+def test_h1_logon_is_refused(device_url: str) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_message(reader)
+        writer.write(message("5", 1, [(58, "go away")]))
+
+    async def test() -> None:
+        async with raw_venue(refuse) as port:
+            with pytest.raises(tag34.LogonRejected, match="go away") as refused:
+                async with tag34.connect("127.0.0.1", port, device=device_url, **CALLER):
+                    pytest.fail("there is no session")
+        assert refused.value.text == "go away"
+
+    run(test())
+
+
+def test_h1_no_answer_to_the_logon(device_url: str) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def test() -> None:
+        async with raw_venue(silent) as port:
+            with pytest.raises(tag34.ConnectError, match="no Logon within"):
+                async with tag34.connect("127.0.0.1", port, device=device_url, logon_timeout=0.01, **CALLER):
+                    pytest.fail("there is no session")
+
+    run(test())
+
+
+def test_nobody_listens(device_url: str) -> None:
+    async def test() -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            with pytest.raises(tag34.ConnectError, match=r"cannot connect to 127\.0\.0\.1"):
+                async with tag34.connect("127.0.0.1", unused.getsockname()[1], device=device_url, **CALLER):
+                    pytest.fail("there is no session")
+
+    run(test())
+
+
+def test_numbers_go_on_with_the_same_store(device_url: str) -> None:
+    async def test() -> None:
+        store = tag34.MemoryStore()
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            for first in (2, 5):
+                async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER) as session:
+                    assert await session.send("D", {11: "x"}) == first
+                    assert (await session.receive()).seq == first
+                await until(lambda: not venue.connections)
+        assert (store.expected, store.next_out) == (7, 7)
+
+    run(test())
+
+
+def test_message_that_was_not_finished_is_asked_for_again(device_url: str) -> None:
+    """The application fails while it works on a message: it is not taken, and comes again with 43=Y."""
+
+    async def trade(port: int, store: tag34.MessageStore) -> None:
+        async with tag34.connect("127.0.0.1", port, device=device_url, store=store, **CALLER) as session:
+            await session.send("D", {11: "first"})
+            await session.send("D", {11: "second"})
+            assert (await session.receive())[11] == "first"
+            assert (await session.receive())[11] == "second"
+            raise ZeroDivisionError
+
+    async def test() -> None:
+        store = tag34.MemoryStore()
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            with pytest.raises(ZeroDivisionError):
+                await trade(venue.port, store)
+            assert store.expected == 3
+            await until(lambda: not venue.connections)
+            async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER) as session:
+                again = await session.receive()
+                assert (again[11], again.seq, again.possdup) == ("second", 3, True)
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        (message("A", 1, LOGON, sender="STRANGER"), "unknown session: 8=FIX.4.4 49=STRANGER 56=VENUE"),
+        (b"GET / HTTP/1.1\r\n\r\n", "does not begin with 8=FIX"),
+        (message("0", 1, sender="BUYER"), "the peer's first message is no Logon but of type 0"),
+    ],
+)
+def test_h1_callers_without_a_session(device_url: str, first: bytes, says: str) -> None:
+    async def test() -> None:
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            reader, writer = await asyncio.open_connection("127.0.0.1", venue.port)
+            writer.write(first)
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+            await until(lambda: bool(venue.refused))
+            assert venue.refused == [says]
+
+    run(test())
+
+
+def test_h1_caller_that_says_nothing(device_url: str) -> None:
+    async def test() -> None:
+        settings = SessionSettings("FIX.4.4", "VENUE", "BUYER", initiator=False, logon_timeout=0.01)
+        async with tag34.serve(echo, "127.0.0.1", 0, settings, device=device_url) as venue:
+            reader, writer = await asyncio.open_connection("127.0.0.1", venue.port)
+            with contextlib.suppress(ConnectionError):
+                assert await reader.read() == b""
+            writer.close()
+            assert venue.refused == ["no Logon in time"]
+
+    run(test())
+
+
+def test_h1_second_connection_is_refused(device_url: str) -> None:
+    async def test() -> None:
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
+                with pytest.raises(tag34.ConnectError):
+                    async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER):
+                        pytest.fail("there is no second session")
+                await session.send("D", {11: "still here"})
+                assert (await session.receive())[11] == "still here"
+                assert venue.refused == ["session is up already: 8=FIX.4.4 49=BUYER 56=VENUE"]
+
+    run(test())
+
+
+def test_r17_many_sessions_on_one_device(device_url: str) -> None:
+    names = [f"BUYER{index}" for index in range(4)]
+
+    async def trade(venue: tag34.Server, name: str) -> list[str]:
+        options = {**CALLER, "sender": name}
+        async with tag34.connect("127.0.0.1", venue.port, device=device_url, **options) as session:
+            for index in range(20):
+                await session.send("D", {11: f"{name} {index}"})
+            return [(await session.receive())[11] for _ in range(20)]
+
+    async def test() -> None:
+        known = [SessionSettings("FIX.4.4", "VENUE", name, initiator=False) for name in names]
+        async with tag34.serve(echo, "127.0.0.1", 0, known, device=device_url) as venue:
+            results = await asyncio.gather(*(trade(venue, name) for name in names))
+        assert results == [[f"{name} {index}" for index in range(20)] for name in names]
+
+    run(test())
+
+
+def test_h7_slow_application_holds_up_the_peer_and_nothing_else(device_url: str) -> None:
+    """The venue sends more than anybody reads: the connection is read no further, heartbeats leave nevertheless."""
+    count = 20_000
+    body: list[Field] = [(58, "x" * 500)]
+
+    async def test() -> None:
+        logged_on = asyncio.Event()
+        stalled = asyncio.Event()
+        heartbeats: list[tag34.FixMessage] = []
+
+        async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_message(reader)
+            writer.write(message("A", 1, [(98, 0), (108, 1)]))
+            logged_on.set()
+            sending = asyncio.ensure_future(pour(writer))
+            while not sending.done():
+                heartbeats.append(await read_message(reader))
+                stalled.set()
+            await sending
+            await reader.read()
+
+        async def pour(writer: asyncio.StreamWriter) -> None:
+            for seq in range(2, count + 2):
+                writer.write(message("8", seq, body))
+                await writer.drain()
+
+        async with raw_venue(flood) as port:
+            async with tag34.connect(
+                "127.0.0.1", port, device=device_url, queue=10, heartbeat=1, logout_timeout=0.01, **CALLER
+            ) as session:
+                await stalled.wait()  # a heartbeat, while nobody receives
+                assert len(session._inbox) < count
+                assert not session.closed
+                for seq in range(2, count + 2):
+                    assert (await session.receive()).seq == seq
+
+    run(test())
+
+
+def test_h3_long_replay_lets_others_in(device_url: str) -> None:
+    """The answer to a ResendRequest goes in batches; a message sent meanwhile follows it, and all arrives once."""
+    count = 1000
+
+    async def test() -> None:
+        replayed: list[tag34.FixMessage] = []
+
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await read_message(reader)
+            writer.write(message("A", 1, LOGON))
+            for _ in range(count):
+                await read_message(reader)
+            writer.write(message("2", 2, [(7, 2), (16, 0)]))
+            for _ in range(count + 1):
+                replayed.append(await read_message(reader))
+            await reader.read()
+
+        async with raw_venue(ask) as port:
+            events: list[Event] = []
+            async with tag34.connect(
+                "127.0.0.1", port, device=device_url, on_event=events.append, logout_timeout=0.01, **CALLER
+            ) as session:
+                for _ in range(count):
+                    await session.send("D", {11: "x"})
+                await until(lambda: session.session.replaying)
+                assert await session.send("D", {11: "live"}) == count + 2
+                assert len([event for event in events if isinstance(event, tag34.ReplayDone)]) == 1
+        assert [int(found[34]) for found in replayed] == list(range(2, count + 3))
+        assert [found.get(43) for found in replayed] == ["Y"] * count + [None]
+
+    run(test())
+
+
+def test_cancelled_application_leaves_no_connection(device_url: str) -> None:
+    async def test() -> None:
+        up = asyncio.Event()
+
+        async def trade(port: int) -> None:
+            async with tag34.connect("127.0.0.1", port, device=device_url, **CALLER) as session:
+                up.set()
+                await session.receive()
+
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            task = asyncio.ensure_future(trade(venue.port))
+            await up.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await until(lambda: not venue.connections)
+
+    run(test())
+
+
+def test_handler_that_fails_is_reported_and_ends_its_session(device_url: str) -> None:
+    async def broken(session: Connection) -> None:
+        await session.receive()
+        raise ZeroDivisionError
+
+    async def test() -> None:
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        async with tag34.serve(broken, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
+                await session.send("D", {11: "x"})
+                assert [message async for message in session] == []
+        assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
+
+    run(test())
+
+
+def test_handler_that_does_not_end_is_cancelled(device_url: str) -> None:
+    cancelled = False
+
+    async def stubborn(session: Connection) -> None:
+        nonlocal cancelled
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            cancelled = True
+            raise
+
+    async def test() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            async with tag34.serve(stubborn, "127.0.0.1", 0, VENUE, device=device_url, shutdown_timeout=0.01) as venue:
+                connecting = tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER)
+                await stack.enter_async_context(connecting)
+
+    run(test())
+    assert cancelled
+
+
+def test_error_in_a_callback_ends_the_connection(device_url: str) -> None:
+    """It is reported by the event loop, and is the cause of what the application sees."""
+
+    def fail(event: Event) -> None:
+        if isinstance(event, Message):
+            raise ZeroDivisionError
+
+    async def test() -> None:
+        async def trade(port: int) -> None:
+            async with tag34.connect("127.0.0.1", port, device=device_url, on_event=fail, **CALLER) as session:
+                await session.send("D", {11: "x"})
+                await session.receive()  # it was delivered
+                await session.receive()
+
+        reported: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
+            with pytest.raises(tag34.SessionClosed) as closed:
+                await trade(venue.port)
+        assert isinstance(closed.value.__cause__, ZeroDivisionError)
+        assert len(reported) == 1
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"settings": VENUE}, ValueError, "use serve"),
+        ({"settings": VENUE, "sender": "X"}, TypeError, "not both"),
+        ({**CALLER, "sendr": "X"}, TypeError, "sendr"),
+        ({**CALLER, "queue": 0}, ValueError, "queue"),
+        ({**CALLER, "device": "none:"}, tag34.DeviceError, "no device 'none:'"),
+    ],
+)
+def test_mistakes_of_an_initiator(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    async def test() -> None:
+        async with tag34.connect("127.0.0.1", 1, **options):
+            pytest.fail("there is no session")
+
+    with pytest.raises(error, match=says):
+        run(test())
+
+
+@pytest.mark.parametrize(
+    ("sessions", "says"),
+    [
+        ([], "no session"),
+        ([SessionSettings(**CALLER)], "initiator=False"),
+        ([VENUE, VENUE], "same BeginString"),
+    ],
+)
+def test_mistakes_of_an_acceptor(sessions: list[SessionSettings], says: str) -> None:
+    async def test() -> None:
+        async with tag34.serve(echo, "127.0.0.1", 0, sessions):
+            pytest.fail("there is no server")
+
+    with pytest.raises(ValueError, match=says):
+        run(test())
