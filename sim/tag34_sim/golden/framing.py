@@ -157,8 +157,10 @@ class Framer:
             return True
         if good == len(self._buffer):
             return False
-        # No usable length: the byte at ``good`` proves it. A digit 8 before it may begin the next message.
-        del self._buffer[: max(good - 1, 0)]
+        # No usable length: the byte at ``good`` proves it. The hunt goes on there, or at an 8 that may begin a message.
+        if self._buffer[good - 1 : good + 1] == _START[:2]:
+            good -= 1
+        del self._buffer[:good]
         return self._end_message(frames, FrameKind.GARBLED, self._length + good)
 
     def _body(self, frames: list[Frame]) -> bool:

@@ -100,10 +100,10 @@ class Golden:
         return self._clock or 0
 
     def advance(self, utc_ns: int) -> None:
-        """Tell the time: the milliseconds since the last call pass as timer ticks, then the clock is set."""
-        if self._clock is not None:
-            self._pass_ticks(utc_ns // _MS - self._clock // _MS)
-        self._clock = utc_ns
+        """Tell the time: the clock is set, then the milliseconds since the last call pass as timer ticks."""
+        before, self._clock = self._clock, utc_ns
+        if before is not None:
+            self._pass_ticks(utc_ns // _MS - before // _MS)
 
     def poll(self) -> list[Record]:
         """All records since the last call."""

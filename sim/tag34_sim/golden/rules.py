@@ -138,7 +138,7 @@ class Session:
 
         if seq is None:
             return Rule.R4
-        if m.is_logon and m.reset_seq_num and seq == 1:
+        if m.reset_seq_num and seq == 1:
             self._forget(2)
             self.phase = Phase.ACTIVE
             self._deliver(m)
@@ -147,11 +147,11 @@ class Session:
             return Rule.R6
 
         if seq == self.expected:
-            if m.is_gap_fill and new is not None and new > seq:
+            if m.gap_fill and new is not None and new > seq:
                 self._skip_to(new)
                 self._release()
                 return Rule.R7
-            if m.is_gap_fill:
+            if m.gap_fill:
                 return Rule.R7A
             self._see(m, seq)
             self._deliver(m)
@@ -160,7 +160,7 @@ class Session:
             return Rule.R8
 
         if seq < self.expected:
-            if m.possdup and m.is_gap_fill and new is not None and new > self.expected and self._asked_for(seq):
+            if m.possdup and m.gap_fill and new is not None and new > self.expected and self._asked_for(seq):
                 self._skip_to(new)
                 self._release()
                 return Rule.R9
@@ -198,7 +198,7 @@ class Session:
         while self.expected in self.held:
             seq = self.expected
             m = self.held.pop(seq)
-            if m is not None and m.is_gap_fill:
+            if m is not None and m.gap_fill:
                 if m.new_seq_no is None or m.new_seq_no <= seq:
                     self._event(EventCode.HELD_BAD_GAP_FILL, seq=seq)
                     return
