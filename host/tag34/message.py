@@ -5,7 +5,7 @@ Framing is no business of this module: what is viewed here was framed and summed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import overload
 
@@ -14,7 +14,7 @@ from .contract import DATA_FIELDS, HEADER_TAGS
 #: What a field's value may be given as. Float is missing on purpose: 0.1 + 0.2 is no price.
 Value = str | bytes | bool | int | Decimal
 #: Fields to be sent: a mapping, or pairs where a tag occurs more than once (repeating groups).
-Fields = Mapping[int, Value] | Iterable[tuple[int, Value]]
+Fields = Mapping[int, Value] | Sequence[tuple[int, Value]]
 
 SOH = b"\x01"
 #: Tags that the device writes itself (S1), and the two that make a message a replayed one (H3).

@@ -83,7 +83,7 @@ class SessionSettings:
             raise ValueError(f"default_appl_ver: {self.begin_string} requires DefaultApplVerID (1137)")
         if self.default_appl_ver and not self.begin_string.startswith("FIXT"):
             raise ValueError(f"default_appl_ver: {self.begin_string} has no DefaultApplVerID (1137)")
-        # An iterator of pairs could be read only once, and the settings may serve many connections.
+        # A copy: settings that serve many connections do not change under them.
         object.__setattr__(self, "logon_fields", as_pairs(self.logon_fields))
         application_fields(self.logon_fields)
 
