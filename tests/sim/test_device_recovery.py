@@ -104,6 +104,17 @@ def test_R11_nothing_is_asked_for_before_the_logon(bench: MakeBench) -> None:
     assert b.sent == []
 
 
+@pytest.mark.parametrize("end", [b"", PEER.message("D", "x")])
+def test_R11_nothing_is_asked_for_when_the_session_is_over(bench: MakeBench, end: bytes) -> None:
+    b = bench(may_request=False)
+    b.feed(b.order(5), end)
+    if not end:
+        b.device.disconnect(0)
+    b.device.set_may_request(0, True)
+    assert b.story() == []
+    assert b.sent == []
+
+
 def test_may_request_taken_back_forbids_every_repeat(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5))

@@ -11,7 +11,7 @@ import pytest
 from tag34.contract import MAX_SEQ, Phase
 from tag34.device import Device, DeviceError, SentRecord
 from tag34_sim.messages import Peer, damaged_checksum, encode
-from tests.sim.bench import Bench
+from tests.sim.bench import Bench, tell
 
 MakeBench = Callable[..., Bench]
 
@@ -243,6 +243,15 @@ def test_send_refuses_what_is_too_long(bench: MakeBench) -> None:
         b.device.send(0, "B", b"58=%b\x01" % (b"x" * (room + 1)))
     assert b.device.poll() == []
     assert b.device.state(0).next_out == 3
+
+
+def test_a_session_before_anything_was_done(device: Device) -> None:
+    state = device.state(0)
+    assert (state.phase, state.expected, state.highest, state.next_out) == (Phase.CLOSED, 1, 0, 1)
+    assert not state.recovery
+    device.receive(0, PEER.order(1))
+    assert [tell(record) for record in device.poll()] == ["R1 1 -> 1"]
+    assert device.poll() == []
 
 
 def test_a_session_has_to_be_configured(device: Device) -> None:

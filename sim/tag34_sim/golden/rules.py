@@ -266,7 +266,7 @@ class Session:
         """A ResendRequest from ``expected`` to the range's end."""
         self._event(EventCode.REQUEST, seq=self.expected, number=recovery.asked, rule=rule)
         self.requests.append((self.expected, recovery.asked))
-        if self.asked_from is None or self.expected < self.asked_from:
+        if self.asked_from is None:  # the first request is the lowest: expected only grows, or all is forgotten
             self.asked_from = self.expected
 
     def _end(self, recovery: Recovery) -> int:
