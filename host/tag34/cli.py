@@ -15,6 +15,7 @@ import argparse
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -81,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(f"{arguments[0]} cannot be loaded: {unavailable[arguments[0]]}", NOT_TRIED)
     args = parser.parse_args(arguments)
     try:
-        status: int = args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn
+            status: int = args.run(args)
         sys.stdout.flush()
     except CommandError as error:
         return _complain(str(error), error.status)
@@ -103,6 +106,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _drop_output() -> None:
     # Python flushes stdout once more on its way out and would complain again.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _warn(message: Warning | str, *where: object, **more: object) -> None:
+    # One line for the user, in the place of Python's two with a line of source.
+    _complain(f"warning: {message}", 0)
 
 
 def _complain(message: str, status: int) -> int:

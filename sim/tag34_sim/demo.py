@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tag34 import ConnectError, Message, SessionClosed, SessionSettings, connect
@@ -29,13 +30,29 @@ from .relay import Faults, Relay
 if TYPE_CHECKING:
     from tag34.cli import Subparsers
 
-_HEARTBEAT = 10
-#: Milliseconds after which the device asks again (R14): for a loss at the very end of a replay.
-_RESEND_TIMEOUT = 1000
 _RESEND_RETRIES = 20
 _LOGOUT_SECONDS = 5.0
+#: Bytes for finding out how fast a device is, and the bytes per second from which on it keeps up with the other side.
+_PROBE_BYTES = 100
+_FAST = 5000.0
 
 Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How much is done, and how patiently.
+
+    Parameters: ``messages``; ``gaps`` among them; ``outstanding``, reports that may be under way at a time;
+    ``heartbeat``, in seconds; ``resend_timeout``, milliseconds after which the device asks again (R14): for a loss at
+    the very end of a replay.
+    """
+
+    messages: int
+    gaps: int
+    outstanding: int
+    heartbeat: int
+    resend_timeout: int
 
 
 def register(subparsers: Subparsers) -> None:
@@ -48,8 +65,8 @@ def register(subparsers: Subparsers) -> None:
         "2 wrong option, or no such device or counterparty.",
     )
     add = parser.add_argument
-    add("--messages", type=parse_number, default=2000, metavar="N", help="reports to send (default: %(default)s)")
-    add("--gaps", type=_count, default=40, metavar="N", help="places where some get lost (default: %(default)s)")
+    add("--messages", type=parse_number, metavar="N", help="reports to send (default: 2000; 60 if the device is slow)")
+    add("--gaps", type=_count, metavar="N", help="places where some get lost (default: one in 50 messages)")
     add(
         "--seed", type=int, default=34, metavar="S", help="decides what happens to which message (default: %(default)s)"
     )
@@ -64,13 +81,7 @@ def register(subparsers: Subparsers) -> None:
         metavar="infinity|closed|chunk:N",
         help="what a ResendRequest asks for (default: infinity)",
     )
-    add(
-        "--outstanding",
-        type=parse_number,
-        default=32,
-        metavar="N",
-        help="reports that may be under way at a time (default: %(default)s)",
-    )
+    add("--outstanding", type=parse_number, metavar="N", help="reports that may be under way at a time (default: 32)")
     add("--timeout", type=_seconds, default=600.0, metavar="SECONDS", help="give up after (default: %(default)g)")
     add("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
@@ -92,18 +103,22 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """The subcommand. Returns the exit status."""
+    if sys.stderr.isatty():
+        print(f"opening {args.device}", file=sys.stderr)
     try:
-        faults = Faults(args.messages, args.gaps, args.seed)
-        if sys.stderr.isatty():
-            print(f"opening {args.device}", file=sys.stderr)
         device = open_device(args.device)
     except (DeviceError, ValueError) as error:
         raise CommandError(str(error)) from error
     with device:
-        outcome = Outcome(args.device, device.info, args.messages, faults.tally)
-        with _progress(args.messages) as progress:
+        pace = _pace(args, _is_slow(device))
+        try:
+            faults = Faults(pace.messages, pace.gaps, args.seed)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        outcome = Outcome(args.device, device.info, pace.messages, faults.tally)
+        with _progress(pace.messages) as progress:
             try:
-                asyncio.run(_limited(args, device, faults, outcome, progress))
+                asyncio.run(_limited(args, pace, device, faults, outcome, progress))
             except CounterpartyError as error:
                 raise CommandError(str(error)) from error
         outcome.count(device.counters(0))
@@ -116,12 +131,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _is_slow(device: Device) -> bool:
+    """Whether the device, a simulation that is not compiled perhaps, takes its time with bytes that lead nowhere."""
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        device.receive(0, bytes(_PROBE_BYTES))
+        seconds.append(time.perf_counter() - started)
+    return _PROBE_BYTES / min(seconds) < _FAST
+
+
+def _pace(args: argparse.Namespace, slow: bool) -> Pace:
+    messages = args.messages or (60 if slow else 2000)
+    return Pace(
+        messages,
+        gaps=messages // (20 if slow else 50) if args.gaps is None else args.gaps,
+        outstanding=args.outstanding or (8 if slow else 32),
+        heartbeat=600 if slow else 10,
+        resend_timeout=60_000 if slow else 1000,
+    )
+
+
 async def _limited(
-    args: argparse.Namespace, device: Device, faults: Faults, outcome: Outcome, progress: Progress
+    args: argparse.Namespace, pace: Pace, device: Device, faults: Faults, outcome: Outcome, progress: Progress
 ) -> None:
     started = time.monotonic()
     try:
-        await asyncio.wait_for(_session(args, device, faults, outcome, progress), args.timeout)
+        await asyncio.wait_for(_session(args, pace, device, faults, outcome, progress), args.timeout)
     except asyncio.TimeoutError:
         outcome.problems.append(f"not done after {args.timeout:g} s")
     except (SessionClosed, ConnectError, DeviceError) as error:
@@ -130,17 +166,17 @@ async def _limited(
 
 
 async def _session(
-    args: argparse.Namespace, device: Device, faults: Faults, outcome: Outcome, progress: Progress
+    args: argparse.Namespace, pace: Pace, device: Device, faults: Faults, outcome: Outcome, progress: Progress
 ) -> None:
     policy, chunk = args.policy
     settings = SessionSettings(
         PEER.begin_string,
         PEER.target,
         PEER.sender,
-        heartbeat=_HEARTBEAT,
+        heartbeat=pace.heartbeat,
         policy=policy,
         chunk=chunk,
-        resend_timeout=_RESEND_TIMEOUT,
+        resend_timeout=pace.resend_timeout,
         resend_retries=_RESEND_RETRIES,
         logout_timeout=_LOGOUT_SECONDS,
     )
@@ -150,23 +186,23 @@ async def _session(
             print(f"tag34: {venue.hello.note}; the built-in counterparty takes its place", file=sys.stderr)
         try:
             async with connect("127.0.0.1", relay.port, settings, device=device, on_event=outcome.note) as connection:
-                venue.credit(min(args.outstanding, args.messages))
+                venue.credit(min(pace.outstanding, pace.messages))
                 async for message in connection:
-                    _take(message, args, venue, outcome)
+                    _take(message, pace, venue, outcome)
                     progress(outcome.delivered)
         finally:
             if relay.failure is not None:
                 outcome.problems.append(f"relay: {relay.failure}")
 
 
-def _take(message: Message, args: argparse.Namespace, venue: Counterparty, outcome: Outcome) -> None:
+def _take(message: Message, pace: Pace, venue: Counterparty, outcome: Outcome) -> None:
     """The application: one report. The venue sends on as reports come in, so that no replay is longer than that."""
     outcome.take(int(message[17]))
     taken = outcome.distinct
-    if taken == args.messages:
+    if taken == pace.messages:
         venue.logout()
-    elif taken % max(1, args.outstanding // 4) == 0:
-        venue.credit(min(taken + args.outstanding, args.messages))
+    elif taken % max(1, pace.outstanding // 4) == 0:
+        venue.credit(min(taken + pace.outstanding, pace.messages))
 
 
 @contextmanager

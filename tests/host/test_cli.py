@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import warnings
 from collections.abc import Callable
 from importlib import metadata
 
@@ -89,6 +90,20 @@ def test_command_that_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_status_of_a_command(command: Callable[[Callable[[argparse.Namespace], int]], None]) -> None:
     command(lambda args: 7)
     assert main(["try"]) == 7
+
+
+def test_warning_is_one_line(
+    command: Callable[[Callable[[argparse.Namespace], int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(args: argparse.Namespace) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("no compiler;\nslow", RuntimeWarning, stacklevel=2)
+        return 0
+
+    command(run)
+    assert main(["try"]) == 0
+    assert capsys.readouterr().err == "tag34: warning: no compiler; slow\n"
 
 
 @pytest.mark.parametrize(

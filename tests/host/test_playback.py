@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -174,9 +175,19 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
 
 @pytest.mark.parametrize("chunk_seed", range(5))
 def test_chunks_have_no_meaning(replay: Replay, rng: random.Random, chunk_seed: int) -> None:
-    traffic = Traffic(rng, PEER)
-    content = LOGON + b"".join(traffic.next() for _ in range(300))
+    traffic = Traffic(rng, PEER, mix=MIX)
+    content = b"".join(traffic.next() for _ in range(300))
     assert replay(content, "--chunk-seed", str(chunk_seed)) == replay(content)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile the gateware with")
+@pytest.mark.parametrize("options", [[], ["--policy", "closed", "--window", "8"], ["--policy", "chunk:3"]])
+def test_gateware_prints_the_same_lines(replay: Replay, rng: random.Random, options: list[str]) -> None:
+    traffic = Traffic(rng, PEER, mix=MIX)
+    content = b"".join(traffic.next() for _ in range(1000)) + rng.randbytes(5000)
+    expected = replay(content, *options)
+    assert {line["kind"] for line in expected} == {"message", "deliver", "send", "event"}
+    assert replay(content, "--device", "sim:", *options) == expected
 
 
 def test_damaged_traffic_is_delivered_once_and_in_order(replay: Replay, rng: random.Random) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+from argparse import Namespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tag34.cli import main
 from tag34.contract import Rule
 from tag34.device import DeviceInfo
 from tag34_sim.counterparty import Hello
+from tag34_sim.demo import _pace
 from tag34_sim.outcome import Outcome
 from tag34_sim.relay import Tally
 
@@ -25,6 +28,8 @@ KINDS = [
         ),
     ),
 ]
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile the gateware with")
 
 
 def run(capsys: pytest.CaptureFixture[str], *options: str, status: int = 0) -> dict[str, Any]:
@@ -50,6 +55,32 @@ def test_every_message_once_and_in_order(capsys: pytest.CaptureFixture[str], kin
     assert result["relay"]["delayed"] > 0
     assert result["duplicates_dropped"] > 0
     assert (result["device"], result["counterparty"]) == ("model:", kind)
+
+
+@needs_compiler
+def test_gateware(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, "--device", "sim:", "--messages", "400", "--gaps", "16", "--seed", "7")
+    assert (result["failure"], result["delivered"], result["gaps"]) == (None, 400, 16)
+    cycles, nanoseconds = result["resend_latency_cycles"], result["resend_latency_ns"]
+    assert 0 < cycles["min"] <= cycles["median"] <= cycles["max"]
+    assert nanoseconds == {name: 8 * value for name, value in cycles.items()}
+
+
+@pytest.mark.parametrize(
+    ("given", "slow", "expected"),
+    [
+        ((None, None, None), False, (2000, 40, 32)),
+        ((None, None, None), True, (60, 3, 8)),
+        ((500, None, None), False, (500, 10, 32)),
+        ((500, 0, 4), True, (500, 0, 4)),
+        ((1, None, None), False, (1, 0, 32)),
+    ],
+)
+def test_pace(given: tuple[int | None, ...], slow: bool, expected: tuple[int, ...]) -> None:
+    messages, gaps, outstanding = given
+    pace = _pace(Namespace(messages=messages, gaps=gaps, outstanding=outstanding), slow)
+    assert (pace.messages, pace.gaps, pace.outstanding) == expected
+    assert (pace.heartbeat, pace.resend_timeout) == ((600, 60_000) if slow else (10, 1000))
 
 
 def test_no_gaps(capsys: pytest.CaptureFixture[str]) -> None:
