@@ -327,6 +327,7 @@ def test_R9_a_late_gap_fill_covers_what_is_still_missing(bench: MakeBench) -> No
         (PEER.gap_fill(2, 8, possdup=True), "nothing below 3 was requested"),
         (PEER.order(3, possdup=True), "it is no GapFill"),
         (PEER.logon(3, possdup=True), "it is no GapFill"),
+        (PEER.message("A", 3, [(123, "Y"), (36, 8)], possdup=True), "it is no GapFill"),
         (PEER.resend_request(3, possdup=True), "it is no GapFill"),
     ],
 )
