@@ -197,6 +197,9 @@ async def _session(
 
 def _take(message: Message, pace: Pace, venue: Counterparty, outcome: Outcome) -> None:
     """The application: one report. The venue sends on as reports come in, so that no replay is longer than that."""
+    if message.msg_type != "8":
+        outcome.problems.append(f"the counterparty sent 35={message.msg_type}: {message.get(58, 'no text')}")
+        return
     outcome.take(int(message[17]))
     taken = outcome.distinct
     if taken == pace.messages:

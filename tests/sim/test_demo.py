@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tag34 import RecoveryOpened, Sent
+from tag34 import FixMessage, Message, RecoveryOpened, Sent
 from tag34.cli import main
 from tag34.contract import Rule
 from tag34.device import DeviceInfo
-from tag34_sim.counterparty import Hello
-from tag34_sim.demo import _pace
+from tag34_sim.counterparty import Counterparty, Hello
+from tag34_sim.demo import Pace, _pace, _take
 from tag34_sim.outcome import Outcome
 from tag34_sim.relay import Tally
 
@@ -128,6 +128,13 @@ def test_message_that_is_doubled_behind_the_session_layer(
     result = run(capsys, "--messages", "50", "--gaps", "0", "--counterparty", "builtin", status=1)
     assert (result["delivered"], result["lost"], result["duplicated"], result["in_order"]) == (51, 0, 1, False)
     assert "1 messages delivered twice" in result["failure"]
+
+
+def test_reject_of_the_counterparty_is_a_failure() -> None:
+    made = outcome(1, 2, 3)
+    reject = Message(5, "3", False, False, FixMessage(b"35=3\x0145=2\x0158=Required tag missing\x01"))
+    _take(reject, Pace(3, 0, 1, 10, 1000), Counterparty("builtin", 1), made)
+    assert made.failure == "the counterparty sent 35=3: Required tag missing"
 
 
 @pytest.mark.parametrize(
