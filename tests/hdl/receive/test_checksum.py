@@ -1,0 +1,61 @@
+"""CheckSum: the sum of bytes in decimal."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from tag34_hdl.receive.checksum import START_SUM, Checksum
+from tests.hdl.bench import simulate
+
+
+def digits(total: int) -> list[int]:
+    """The sum as FIX writes it."""
+    return [int(char) for char in f"{total % 256:03d}"]
+
+
+def run(cycles: list[dict[str, int]]) -> list[list[int]]:
+    """``digits`` as they are shown in each cycle, for the inputs of each cycle."""
+    dut = Checksum()
+    shown = []
+
+    async def testbench(ctx: Any) -> None:
+        for inputs in cycles:
+            for name in ("restart", "first", "add", "byte"):
+                ctx.set(getattr(dut, name), inputs.get(name, 0))
+            _, _, *now = await ctx.tick().sample(*(dut.digits[place] for place in range(3)))
+            shown.append(now)
+
+    simulate(dut, testbench)
+    return shown
+
+
+def test_the_start_of_every_message() -> None:
+    assert sum(b"8=FIX") % 256 == START_SUM
+
+
+def test_every_sum() -> None:
+    cycles: list[dict[str, int]] = []
+    for total in range(256):
+        cycles += [{"restart": 1, "first": total, "add": 1, "byte": 99}, {}, {}]
+    assert run(cycles)[2::3] == [digits(total) for total in range(256)]
+
+
+def test_the_digits_follow_two_cycles_behind_and_stay(rng: random.Random) -> None:
+    total, sums, cycles = 0, [0, 0], []
+    for _ in range(3000):
+        inputs = {
+            "restart": int(rng.random() < 0.02),
+            "first": rng.randrange(256),
+            "add": int(rng.random() < 0.7),
+            "byte": rng.randrange(256),
+        }
+        cycles.append(inputs)
+        if inputs["restart"]:
+            total = inputs["first"]  # it wins over `add`
+        elif inputs["add"]:
+            total += inputs["byte"]
+        sums.append(total)
+    assert run(cycles)[2:] == [digits(total) for total in sums[2:-2]]
+    still = run([*cycles[:50], *[{"byte": 77}] * 20])
+    assert still[52:] == [digits(sums[51])] * 18

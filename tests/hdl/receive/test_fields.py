@@ -1,0 +1,285 @@
+"""Fields: what the rules need to know of a message, the same as the golden model reads in its bytes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from amaranth import Elaboratable, Module
+from amaranth.lib import memory
+
+from tag34.contract import DATA_FIELDS, HEADER_TAGS, MSG_TYPE_BYTES, to_bcd
+from tag34_hdl.layouts import Shape
+from tag34_hdl.receive.fields import BEGIN_STRING, IDENT_BITS, OURS, THEIRS, Fields
+from tag34_sim.golden import Frame, FrameKind, parse
+from tag34_sim.messages import Field, Peer, encode, frame
+from tests.hdl.bench import plain, simulate
+
+SHAPE = Shape(window=64)
+SOH = b"\x01"
+PEER = Peer("FIX.4.4", "PEER", "TAG34")
+
+
+class Bench(Elaboratable):
+    """The component and the ident memory that it reads, filled as the host fills it for ``peer``."""
+
+    def __init__(self, peer: Peer):
+        words = [0] * (4 << IDENT_BITS)
+        for region, text in ((BEGIN_STRING, peer.begin_string), (OURS, peer.target), (THEIRS, peer.sender)):
+            for index, byte in enumerate(text.encode() + SOH):
+                words[(region << IDENT_BITS) + index] = byte
+        self.words = words
+        self.dut = Fields(SHAPE)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = self.dut
+        m.submodules.idents = idents = memory.Memory(shape=8, depth=len(self.words), init=self.words)
+        read = idents.read_port()
+        m.d.comb += [read.addr.eq(self.dut.ident_addr), self.dut.ident_data.eq(read.data)]
+        return m
+
+
+def marked(raw: bytes) -> list[dict[str, int] | None]:
+    """A message as the framer hands it on: bytes with marks, None for those that it keeps to itself."""
+    begin_end = raw.index(SOH)
+    body = raw.index(SOH, begin_end + 1) + 1
+    body_end = len(raw) - len("10=000|")
+    marks: list[dict[str, int] | None] = []
+    for place, data in enumerate(raw):
+        if place == 4:
+            marks.append({"data": data, "start": 1})
+        elif 4 < place <= begin_end:
+            marks.append({"data": data, "begin": 1})
+        elif body <= place < body_end:
+            marks.append({"data": data, "body": 1, "last": int(place == body_end - 1)})
+        else:
+            marks.append(None)
+    return marks
+
+
+def facts(raw: bytes, peer: Peer) -> dict[str, int]:
+    """What the golden model reads in the message, as the component should show it."""
+    m = parse(Frame(FrameKind.VALID, 0, len(raw), None, raw))
+    found = {
+        "msg_type": int.from_bytes(m.msg_type[:MSG_TYPE_BYTES], "little"),
+        "is_logon": m.is_logon,
+        "is_sequence_reset": m.msg_type == b"4",
+        "is_resend_request": m.is_resend_request,
+        "mirror": (m.begin_string, m.sender, m.target)
+        == (peer.begin_string.encode(), peer.sender.encode(), peer.target.encode()),
+        "seq_ok": m.seq is not None,
+        "possdup": m.possdup,
+        "possresend": m.possresend,
+        "gap_fill": m.gap_fill,
+        "reset_seq_num": m.reset_seq_num,
+    }
+    if m.seq is not None:
+        found |= {"seq": to_bcd(m.seq), "seq_low": m.seq % 64}
+    if m.msg_type == b"4":
+        found["new_seq_ok"] = m.new_seq_no is not None
+        if m.new_seq_no is not None:
+            found |= {"new_seq": to_bcd(m.new_seq_no), "new_seq_low": m.new_seq_no % 64}
+    return {name: int(value) for name, value in found.items()}
+
+
+def rtl_is_model(
+    messages: Sequence[bytes], rng: random.Random, *, peer: Peer = PEER, pause: float = 0.0, cuts: float = 0.0
+) -> None:
+    """Show all messages to the component.
+
+    ``pause``: share of cycles without a byte; ``cuts``: share of messages that break off (they turned out garbled).
+    """
+    bench = Bench(peer)
+    dut = bench.dut
+
+    async def show(ctx: Any, mark: dict[str, int] | None) -> None:
+        ctx.set(dut.byte_valid, mark is not None)
+        ctx.set(dut.byte, mark or {})
+        await ctx.tick()
+        last = mark is not None and mark.get("last", 0)
+        assert ctx.get(dut.done) == last, "one cycle behind the last byte of the body"
+
+    async def testbench(ctx: Any) -> None:
+        for raw in messages:
+            marks = marked(raw)
+            if rng.random() < cuts:
+                marks = marks[: rng.randrange(len(marks) - 7)]
+            for mark in marks:
+                while rng.random() < pause:
+                    await show(ctx, None)
+                await show(ctx, mark)
+                if ctx.get(dut.done):
+                    compare(ctx, raw)
+            if len(marks) == len(raw):
+                compare(ctx, raw)  # they stay
+
+    def compare(ctx: Any, raw: bytes) -> None:
+        expected = facts(raw, peer)
+        shown = plain(ctx.get(dut.fields))
+        assert {name: shown[name] for name in expected} == expected, raw
+
+    simulate(bench, testbench, cycles=60_000)
+
+
+HEADER = sorted(HEADER_TAGS - {8, 9, 35})
+DATA = sorted(DATA_FIELDS.items())
+NUMBERS: list[int | str] = [
+    1,
+    5,
+    63,
+    64,
+    100,
+    4294967295,
+    4294967296,
+    "",
+    "0",
+    "000",
+    "0007",
+    "00000000000042",
+    "-5",
+    "2.0",
+    "abc",
+    "5 ",
+]
+FLAGS = ["Y", "N", "y", "", "YY", "Y ", "YES"]
+TYPES = ["A", "4", "2", "D", "0", "8", "AB", "44", "A4", "", "XLONGTYPE"]
+
+
+def random_message(rng: random.Random) -> bytes:
+    """A well framed message with fields of all kinds, in and out of place."""
+    idents = {49: PEER.sender, 56: PEER.target}
+    fields: list[Field] = [(35, rng.choice(TYPES if rng.random() < 0.5 else "A42"))]
+    wanted: list[Field] = [(49, PEER.sender), (56, PEER.target), (34, rng.choice(NUMBERS))]
+    for tag in (43, 97):
+        if rng.random() < 0.5:
+            wanted.append((tag, rng.choice(FLAGS)))
+    for _ in range(rng.randint(0, 3)):
+        wanted.append((rng.choice(HEADER), rng.choice(("x", "34=7", "Y", 12))))
+    if rng.random() < 0.15:
+        tag = rng.choice((49, 56))
+        name = idents[tag]
+        wrong = rng.choice(("", name[:-1], name + "X", name.lower(), "x" * 63, "x" * 80, name[1:]))
+        wanted = [(tag, wrong) if field[0] == tag else field for field in wanted]
+    if rng.random() < 0.1:
+        wanted.pop(rng.randrange(len(wanted)))
+    if rng.random() < 0.3:
+        rng.shuffle(wanted)
+    if rng.random() < 0.15:  # something ends the header
+        wanted.insert(rng.randint(0, len(wanted)), (rng.choice(("034", "034x", "", 5, 58, 91, 213, 35000, 344)), "1"))
+    if rng.random() < 0.1:  # twice
+        wanted.append(rng.choice(wanted))
+    if rng.random() < 0.1:
+        wanted.append((34, rng.choice(NUMBERS)))
+    fields += wanted
+    body: list[Field] = []
+    for _ in range(rng.randint(0, 5)):
+        tag = rng.choice((36, 123, 141, 36, 123, 141, 58, 34, 43, "036", 1234, 12345))
+        body.append((tag, rng.choice(FLAGS if tag in (123, 141, 43) else NUMBERS)))
+    data = encode(fields + body)
+    if rng.random() < 0.3:
+        length_tag, data_tag = rng.choice(DATA)
+        inside = rng.choice((b"141=Y\x01", b"\x01123=Y\x0136=9\x01", b"x", b"", b"\x01\x01", b"36=3"))
+        said = rng.choice(
+            (
+                len(inside),
+                len(inside),
+                len(inside),
+                len(inside) + rng.randint(-2, 3),
+                "",
+                "1234567",
+                "x",
+                "0003",
+                999999,
+            )
+        )
+        if rng.random() < 0.15:
+            data_tag = rng.choice(DATA)[1]
+        data += b"%d=%b\x01%d=%b\x01" % (length_tag, str(said).encode(), data_tag, inside)
+        data += encode([(rng.choice((36, 123, 141, 58)), rng.choice(("Y", "7")))])
+    if rng.random() < 0.1:
+        data += b"no field\x01"
+    begin = rng.choice(("FIX.4.4",) * 9 + ("FIX.4.2", "FIX", "FIX.4.44", "FIX.4.", "FIXT.1.1"))
+    return frame(data, begin_string=begin)
+
+
+@pytest.mark.parametrize(("pause", "cuts"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.4, 0.3)])
+def test_random_messages(pause: float, cuts: float, rng: random.Random) -> None:
+    rtl_is_model([random_message(rng) for _ in range(60)], rng, pause=pause, cuts=cuts)
+
+
+def headers(*names: str | bytes) -> Iterator[bytes]:
+    """Messages with these texts behind 35=D, each after two header fields."""
+    for name in names:
+        text = name if isinstance(name, bytes) else name.encode()
+        yield frame(b"35=D\x0149=PEER\x0156=TAG34\x01" + text.replace(b"|", SOH))
+
+
+def test_F2_the_number_in_the_header(rng: random.Random) -> None:
+    numbers = (f"34={number}|" for number in NUMBERS)
+    rtl_is_model(
+        list(headers(*numbers, "50=34=7|34=8|", "58=x|34=8|", "34=1|34=2|", "34=|34=5|", "034=3|34=4|", "52=|34=5|")),
+        rng,
+    )
+
+
+def test_F2_every_header_tag_goes_on_and_no_other_one_does(rng: random.Random) -> None:
+    others = [
+        1,
+        3,
+        7,
+        10,
+        11,
+        33,
+        36,
+        44,
+        58,
+        91,
+        95,
+        114,
+        123,
+        141,
+        146,
+        213,
+        346,
+        370,
+        626,
+        631,
+        1127,
+        1130,
+        1157,
+        3434,
+        34343,
+    ]
+    tags = [*HEADER, *others, *(f"{tag}0" for tag in HEADER), *(f"0{tag}" for tag in HEADER)]
+    rtl_is_model(list(headers(*(f"{tag}=1|34=77|" for tag in tags))), rng)
+
+
+@pytest.mark.parametrize("msg_type", ["A", "4", "D"])
+def test_F2_data_fields_are_passed_over(msg_type: str, rng: random.Random) -> None:
+    inside = b"\x01141=Y\x01123=Y\x0136=5\x01"
+    messages = [PEER.message(msg_type, 1, [(length, len(inside)), (data, inside), (36, 7)]) for length, data in DATA]
+    messages += [
+        PEER.message(msg_type, 1, [(95, said), (96, inside), (36, 7)])
+        for said in (len(inside) - 1, len(inside) + 1, 0, "0019", "000019", "0000019", "", "1x", 999999)
+    ]
+    messages += [PEER.message(msg_type, 1, [(length, len(inside)), (96, inside), (36, 7)]) for length, _ in DATA]
+    messages += [PEER.message(msg_type, 1, [(95, len(inside)), (58, "x"), (96, inside), (36, 7)])]
+    rtl_is_model(messages, rng)
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 62, 63])
+def test_R2_idents_of_all_lengths(size: int, rng: random.Random) -> None:
+    peer = Peer("FIX" + "." * (size - 3) if size > 3 else "FIX", "S" * size, "T" * size)
+    messages = [peer.heartbeat(1)]
+    for change in (-1, 1, 2):
+        if size + change:
+            messages.append(Peer(peer.begin_string, "S" * (size + change), peer.target).heartbeat(2))
+            messages.append(Peer(peer.begin_string, peer.sender, "T" * (size + change)).heartbeat(3))
+        if size + change >= 3:
+            messages.append(Peer("FIX" + "." * (size - 3 + change), peer.sender, peer.target).heartbeat(4))
+    messages.append(Peer(peer.begin_string, peer.target, peer.sender).heartbeat(5))
+    messages.append(Peer(peer.begin_string, "S" * (size - 1) + "x", peer.target).heartbeat(6))
+    rtl_is_model([*messages, peer.heartbeat(7)], rng, peer=peer)
