@@ -7,7 +7,7 @@ from enum import Enum
 from .clock import Instant
 
 SILENCE_TEST = 1.2  #: of 108: the peer is asked whether it is alive
-SILENCE_END = 2.4  #: of 108: it is not
+SILENCE_END = 2.4  #: of 108: it is not, if half of that has passed since it was asked
 
 
 class Due(Enum):
@@ -29,21 +29,21 @@ class Liveness:
         self.interval = 0
         self.grace = 0.0
         self._last_in = self._last_out = now.mono
-        self._asked = False
+        self._asked_at: float | None = None
         self._paused_at: float | None = None
 
     def heard(self, now: Instant) -> None:
         """A valid message came, held and dropped ones included: recovery never looks like silence."""
         self._last_in = now.mono
-        self._asked = False
+        self._asked_at = None
 
     def spoke(self, now: Instant) -> None:
         """A message was sent."""
         self._last_out = now.mono
 
-    def asked(self) -> None:
+    def asked(self, now: Instant) -> None:
         """A TestRequest was sent; the next one waits until the peer has been heard."""
-        self._asked = True
+        self._asked_at = now.mono
 
     def pause(self, paused: bool, now: Instant) -> None:
         """Reading stops or goes on. While it stands the peer cannot be heard, so its silence does not count."""
@@ -52,6 +52,8 @@ class Liveness:
         elif not paused and self._paused_at is not None:
             pause = now.mono - self._paused_at
             self._last_in += pause
+            if self._asked_at is not None:
+                self._asked_at += pause
             self.grace += pause
             self._paused_at = None
 
@@ -61,7 +63,10 @@ class Liveness:
             return []
         timers = [(self._last_out + self.interval, Due.HEARTBEAT)]
         if self._paused_at is None:
-            timers.append((self._last_in + SILENCE_END * self.interval, Due.END))
-            if not self._asked:
+            if self._asked_at is None:
                 timers.append((self._last_in + SILENCE_TEST * self.interval, Due.TEST_REQUEST))
+            else:
+                # A process that stood still itself asks late. The peer has its time to answer nevertheless.
+                answered_by = self._asked_at + (SILENCE_END - SILENCE_TEST) * self.interval
+                timers.append((max(self._last_in + SILENCE_END * self.interval, answered_by), Due.END))
         return timers

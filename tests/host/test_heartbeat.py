@@ -39,6 +39,16 @@ def test_h2_test_request_then_the_end(bench: Bench) -> None:
     assert bench.of(Disconnect)[0].reason == "the peer is silent, a TestRequest was not answered"
 
 
+def test_h2_a_late_question_is_no_late_answer(bench: Bench) -> None:
+    """This process stood still for minutes: the peer may have been there all the time."""
+    bench.now = bench.now._replace(mono=bench.now.mono + 500)
+    assert types(bench.take(bench.session.tick(bench.now))) == "01"
+    bench.wait(35.9)
+    assert not bench.of(Disconnect)
+    bench.wait(0.2)
+    assert bench.of(Disconnect)
+
+
 def test_h2_an_answer_ends_the_doubt(bench: Bench) -> None:
     bench.wait(36.1)
     test = bench.sent[-1]

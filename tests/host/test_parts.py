@@ -170,6 +170,7 @@ def test_tail_finds_what_was_not_judged_yet() -> None:
     assert tail.message(0, 3) == b"new"
 
 
+@pytest.mark.parametrize("device_url", ["model:"])  # the gateware has one session
 def test_r17_hub_gives_each_session_its_own_records(device_url: str) -> None:
     """One session's call lets the other's timer run out: the other is woken, and finds its record."""
     with open_device(device_url, sessions=2) as device:
