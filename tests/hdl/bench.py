@@ -1,15 +1,19 @@
 """What the component tests share: a simulation with an end, and streams that are driven, collected and watched.
 
-A cycle here is what lies between two rising edges: inputs are set behind an edge, outputs are sampled right before the next.
+A cycle here is what lies between two rising edges: inputs are set behind an edge, outputs are sampled right before the
+next.
 """
 
 from __future__ import annotations
 
+import gc
 import random
+import warnings
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from amaranth import Module, Signal, Value
+from amaranth.hdl import UnusedElaboratable
 from amaranth.sim import Simulator
 
 Testbench = Callable[[Any], Awaitable[None]]
@@ -22,7 +26,7 @@ def simulate(
 ) -> None:
     """Run until all ``testbenches`` are at their end. AssertionError if ``cycles`` were not enough: nothing hangs."""
     simulator = Simulator(component)
-    simulator.add_clock(PERIOD)
+    simulator.add_clock(PERIOD, if_exists=True)  # what is combinational has none
     for testbench in background:
         simulator.add_testbench(testbench, background=True)
     for testbench in testbenches:
@@ -47,7 +51,6 @@ def evaluate(
     for value in result if isinstance(result, tuple) else (result,):
         outputs.append(Signal(Value.cast(value).shape(), name=f"output_{len(outputs)}"))
         m.d.comb += outputs[-1].eq(value)
-    m.d.sync += Signal(name="clocked").eq(0)  # the simulation has a clock, the expression none
     results = []
 
     async def testbench(ctx: Any) -> None:
@@ -58,6 +61,23 @@ def evaluate(
 
     simulate(m, testbench)
     return results
+
+
+def refusal(construct: Callable[[], Any]) -> str:
+    """The message of the ValueError with which a constructor refuses its parameters.
+
+    Amaranth would warn that the half made component was never used; it is thrown away while nobody listens.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        try:
+            construct()
+        except ValueError as error:
+            message = str(error)
+        else:
+            raise AssertionError("the parameters were not refused")
+        gc.collect()
+    return message
 
 
 class Source:
@@ -111,10 +131,10 @@ class Source:
 
 
 class Sink:
-    """Takes payloads from an output stream of the component, is not ready at random, and watches the contract of streams.
+    """Takes payloads from an output stream of the component, is not ready at random, watches the contract of streams.
 
-    What was offered and not taken must stay offered, unchanged; ``may_withdraw`` (a signal) lifts this for the cycle behind one
-    in which it is 1.
+    What was offered and not taken must stay offered, unchanged; ``may_withdraw`` (a signal) lifts this for the cycle
+    behind one in which it is 1.
 
     Parameters:
         stream: the component's port.

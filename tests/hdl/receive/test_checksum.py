@@ -8,6 +8,9 @@ from typing import Any
 from tag34_hdl.receive.checksum import START_SUM, Checksum
 from tests.hdl.bench import simulate
 
+#: Cycles from the last byte added to its digits.
+LATENCY = 3
+
 
 def digits(total: int) -> list[int]:
     """The sum as FIX writes it."""
@@ -37,12 +40,12 @@ def test_the_start_of_every_message() -> None:
 def test_every_sum() -> None:
     cycles: list[dict[str, int]] = []
     for total in range(256):
-        cycles += [{"restart": 1, "first": total, "add": 1, "byte": 99}, {}, {}]
-    assert run(cycles)[2::3] == [digits(total) for total in range(256)]
+        cycles += [{"restart": 1, "first": total, "add": 1, "byte": 99}, *[{}] * LATENCY]
+    assert run(cycles)[LATENCY :: LATENCY + 1] == [digits(total) for total in range(256)]
 
 
-def test_the_digits_follow_two_cycles_behind_and_stay(rng: random.Random) -> None:
-    total, sums, cycles = 0, [0, 0], []
+def test_the_digits_follow_and_stay(rng: random.Random) -> None:
+    total, sums, cycles = 0, [0] * LATENCY, []
     for _ in range(3000):
         inputs = {
             "restart": int(rng.random() < 0.02),
@@ -56,6 +59,6 @@ def test_the_digits_follow_two_cycles_behind_and_stay(rng: random.Random) -> Non
         elif inputs["add"]:
             total += inputs["byte"]
         sums.append(total)
-    assert run(cycles)[2:] == [digits(total) for total in sums[2:-2]]
+    assert run(cycles)[LATENCY:] == [digits(total) for total in sums[LATENCY:-LATENCY]]
     still = run([*cycles[:50], *[{"byte": 77}] * 20])
-    assert still[52:] == [digits(sums[51])] * 18
+    assert still[50 + LATENCY - 1 :] == [digits(sums[50 + LATENCY - 1])] * (20 - LATENCY + 1)

@@ -25,9 +25,9 @@ PEER = Peer("FIX.4.2", "A", "B")
 class Seen:
     """One frame as the component reported it.
 
-    Members: ``garbled``, ``offset``, ``length`` as reported; ``oversize`` beside it; ``proved``, place in the stream of the byte that was taken
-    in the reported cycle; ``delay``, cycles from then to its first offer; ``writes``, ``begin``, ``body``: what came out since the
-    message began; ``lasts``, bytes of the body when ``last`` was shown.
+    Members: ``garbled``, ``offset``, ``length`` as reported; ``oversize`` beside it; ``proved``, place in the stream
+    of the byte that was taken in the reported cycle; ``delay``, cycles from then to its first offer; ``writes``,
+    ``begin``, ``body``: what came out since the message began; ``lasts``, bytes of the body when ``last`` was shown.
     """
 
     garbled: bool
