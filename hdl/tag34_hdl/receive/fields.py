@@ -33,7 +33,7 @@ class Fields(wiring.Component):
     Members:
         byte_valid, byte: from the framer.
         ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
-        fields: what was found; final when ``done``, stable until the next message starts.
+        fields: what was found; final when ``done`` (``mirror`` a cycle later), stable until the next message starts.
         done: one cycle, after the message's last body byte.
 
     Latency: last body byte at ``byte`` to ``done``, one cycle.
@@ -113,10 +113,32 @@ class Fields(wiring.Component):
         ident_next = Signal.like(ident)
         m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(ident_next)]
         m.d.sync += ident.eq(ident_next)
-        same = Signal()
-        m.d.comb += same.eq(byte == self.ident_data)
         begin_ok, value_ok, ours_ok, theirs_ok = (Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok"))
         m.d.comb += out.mirror.eq(begin_ok & ours_ok & theirs_ok)
+
+        # Comparison takes a cycle of its own, as block memory is slow to answer.
+        compared = Signal(8)
+        known = Signal(8)
+        is_begin, is_value, is_end = Signal(), Signal(), Signal()
+        is_theirs, is_ours = Signal(), Signal()
+        same = Signal()
+        m.d.sync += [
+            compared.eq(byte),
+            known.eq(self.ident_data),
+            is_begin.eq(self.byte_valid & self.byte.begin),
+            is_end.eq(is_soh),
+            is_theirs.eq(current[49]),
+            is_ours.eq(current[56]),
+        ]
+        m.d.comb += same.eq(compared == known)
+        with m.If(is_begin & ~same):
+            m.d.sync += begin_ok.eq(0)
+        with m.If(is_value & ~same):
+            m.d.sync += value_ok.eq(0)
+        with m.If(is_value & is_end & is_theirs):
+            m.d.sync += theirs_ok.eq(value_ok & same)
+        with m.If(is_value & is_end & is_ours):
+            m.d.sync += ours_ok.eq(value_ok & same)
 
         m.d.sync += self.done.eq(self.byte_valid & self.byte.last)
 
@@ -134,11 +156,10 @@ class Fields(wiring.Component):
 
         with m.If(self.byte_valid & self.byte.begin):
             m.d.comb += ident_next.eq(ident + 1)
-            m.d.sync += begin_ok.eq(begin_ok & same)
 
         take = Signal()
         m.d.comb += take.eq(self.byte_valid & self.byte.body)
-        with m.FSM(name="fields"):
+        with m.FSM(name="fields") as fsm:
 
             def restarted() -> None:
                 """A message that turned out garbled leaves the scanner anywhere."""
@@ -194,10 +215,6 @@ class Fields(wiring.Component):
                         for tag_number, name in ((43, "possdup"), (97, "possresend"), (123, "gap_fill"), (141, "reset_seq_num")):
                             with m.If(current[tag_number]):
                                 m.d.sync += out[name].eq(is_y)
-                        with m.If(current[49]):
-                            m.d.sync += theirs_ok.eq(value_ok & same)
-                        with m.If(current[56]):
-                            m.d.sync += ours_ok.eq(value_ok & same)
                         with m.If(current[35]):
                             single = type_place == 1
                             m.d.sync += [
@@ -211,7 +228,7 @@ class Fields(wiring.Component):
                         m.d.sync += new_tag()
                         m.next = "TAG"
                     with m.Else():
-                        m.d.sync += [first.eq(0), is_y.eq(first & (byte == ord("Y"))), value_ok.eq(value_ok & same)]
+                        m.d.sync += [first.eq(0), is_y.eq(first & (byte == ord("Y")))]
                         m.d.sync += [number.eq(Cat(digit, number)), low.eq((low << 3) + (low << 1) + digit)]
                         with m.If(~is_digit | (number[-4:] != 0)):
                             m.d.sync += number_bad.eq(1)
@@ -231,4 +248,5 @@ class Fields(wiring.Component):
                     with m.If(data_left == 1):
                         m.next = "VALUE"
                 restarted()
+        m.d.sync += is_value.eq(take & fsm.ongoing("VALUE"))
         return m

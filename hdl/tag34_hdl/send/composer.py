@@ -7,14 +7,14 @@ from amaranth.lib import enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from tag34.contract import MSG_TYPE_BYTES, SOH, EventCode, Flag, RecordKind
+from tag34.contract import MSG_TYPE_BYTES, SEQ_DIGITS, SOH, EventCode, Flag, RecordKind
 
 from .. import bcd
 from ..layouts import CYCLE, MAX_SEQ_BCD, NUMBER, Record, Shape
 from ..receive.checksum import Checksum
 from ..receive.fields import BEGIN_STRING, IDENT_BITS, OURS, THEIRS
 from .clock import Time
-from .decimal import Decimal
+from .decimal import DIGITS, Decimal
 
 
 class Source(enum.Enum, shape=3):
@@ -39,16 +39,31 @@ class Numbers(enum.Enum, shape=2):
     END = 3
 
 
+class Then(enum.Enum, shape=2):
+    """What follows a step."""
+
+    NEXT = 0  #: the step behind it
+    BODY = 1  #: what this message has for a body: a request's fields, the host's bytes or nothing
+    TRAILER = 2  #: the trailer
+
+
 @dataclass(frozen=True)
 class Step:
-    """One step of the program: ``what`` is the byte, the ident region or the number. ``summed``: its bytes count for CheckSum."""
+    """One step of the program: ``what`` is the byte, the ident region or the number; ``summed``: its bytes count for CheckSum."""
 
     source: Source
     what: int = 0
     summed: bool = True
+    then: Then = Then.NEXT
+
+    @property
+    def word(self) -> int:
+        """The step as the program memory has it."""
+        return self.source.value | self.summed << 3 | self.then.value << 4 | self.what << 6
 
 
 def text(characters: bytes, *, summed: bool = True) -> list[Step]:
+    """A step for each character."""
     return [Step(Source.TEXT, byte, summed) for byte in characters]
 
 
@@ -68,31 +83,30 @@ HEADER = [
     Step(Source.NUMBER, Numbers.SEQ.value),
     *text(SOH_BYTE + b"52="),
     Step(Source.TIME),
+    Step(Source.TEXT, SOH, then=Then.BODY),
 ]
 REQUEST_BODY = [
-    *text(SOH_BYTE + b"7="),
+    *text(b"7="),
     Step(Source.NUMBER, Numbers.BEGIN.value),
     *text(SOH_BYTE + b"16="),
     Step(Source.NUMBER, Numbers.END.value),
+    Step(Source.TEXT, SOH, then=Then.TRAILER),
 ]
-TRAILER = [
-    *text(SOH_BYTE),
-    *text(b"10=", summed=False),
-    Step(Source.SUM, summed=False),
-    *text(SOH_BYTE, summed=False),
-    Step(Source.END, summed=False),
-]
-#: HEADER, then the body of a ResendRequest, then the trailer; a host message jumps over the request's body.
-PROGRAM = [*HEADER, *REQUEST_BODY, *TRAILER]
-TRAILER_AT = len(HEADER) + len(REQUEST_BODY)
+HOST_BODY = [Step(Source.BODY, then=Then.TRAILER)]
+TRAILER = [*text(b"10=", summed=False), Step(Source.SUM, summed=False), Step(Source.TEXT, SOH, summed=False), Step(Source.END)]
+PROGRAM = [*HEADER, *REQUEST_BODY, *HOST_BODY, *TRAILER]
+REQUEST_AT = len(HEADER)
+HOST_AT = REQUEST_AT + len(REQUEST_BODY)
+TRAILER_AT = HOST_AT + len(HOST_BODY)
 REQUEST_TYPE = ord("2")
 
 
 class Composer(wiring.Component):
     """Builds whole FIX messages: 8, 9, 35, 49, 56, 34, 52, what the sender gave, 10. BodyLength and CheckSum are computed.
 
-    A message is a program of steps (:data:`PROGRAM`). The first stage walks over it and addresses the memories, the second has the byte. A host
-    message is stored whole before it may start, so that its length is known and a request waits for one message at most (S3).
+    A message is a program of steps (:data:`PROGRAM`). Three stages move together: the first walks over the steps and addresses the memories, the
+    second has the byte from where it comes, the third offers it. A host message is stored whole before it may start, so that its length is
+    known and a request waits for one message at most (S3).
     ``next_out`` is counted up when the first byte of a message is taken (S2).
 
     Parameters: ``shape``.
@@ -110,8 +124,8 @@ class Composer(wiring.Component):
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
 
-    Latency: ``request`` taken to the first byte offered, two cycles. Throughput: one byte per cycle; BodyLength may make a message with a very short
-    BeginString wait for a few cycles.
+    Latency: ``request`` taken while idle to the first byte offered, three cycles. Throughput: one byte per cycle, but for up to three cycles before
+    BodyLength (more with a BeginString shorter than ``FIX.4.4``) and before CheckSum.
     """
 
     def __init__(self, shape: Shape):
@@ -146,11 +160,7 @@ class Composer(wiring.Component):
         m.submodules.body = store = memory.Memory(shape=8, depth=shape.max_message, init=[])
         store_write = store.write_port()
         store_read = store.read_port()
-        m.submodules.program = program = memory.Memory(
-            shape=unsigned(12),
-            depth=len(PROGRAM),
-            init=[step.source.value | step.summed << 3 | step.what << 4 for step in PROGRAM],
-        )
+        m.submodules.program = program = memory.Memory(shape=unsigned(14), depth=len(PROGRAM), init=[step.word for step in PROGRAM])
 
         # -- The host's message waits whole --------------------------------------------------------------------------------------------
         header = Signal(shape.send_header)
@@ -183,6 +193,8 @@ class Composer(wiring.Component):
         with m.If(release_body):
             m.d.sync += [header_held.eq(0), body_whole.eq(0)]
 
+        settling = Signal(2, init=3)  # cycles until the program is at its first step
+
         # -- A request waits ------------------------------------------------------------------------------------------------------------
         request = Signal(shape.request)
         request_held = Signal()
@@ -194,109 +206,119 @@ class Composer(wiring.Component):
         active = Signal()
         begun = Signal()  # its first byte was taken
         is_request = Signal()
-        begin, end, seq = Signal(NUMBER), Signal(NUMBER), Signal(NUMBER)
         is_replay = Signal()
+        begin, end, seq = Signal(NUMBER), Signal(NUMBER), Signal(NUMBER)
         msg_type = Signal(8 * MSG_TYPE_BYTES)
         now = Signal(Time)
-        type_length = Signal(range(MSG_TYPE_BYTES + 1))
-        for place in range(MSG_TYPE_BYTES):
-            with m.If(msg_type.word_select(place, 8) != 0):
-                m.d.comb += type_length.eq(place + 1)
-        time_length = Signal(range(28))
-        m.d.comb += time_length.eq(17 + Mux(self.fraction == 0, 0, self.fraction + 1))
-        lengths = [self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS] for region in range(3)]
 
-        # Lengths, in three small sums; the conversion is ready before the first digit of BodyLength is due.
-        prelude = Signal(2)
+        # Lengths, in small steps; the conversion is ready shortly before the first digit of BodyLength is due. Whatever a step needs is in a
+        # register by then: `lasts` has the place of the last byte, by source (and number).
+        prelude = Signal(3)  # 0: done
+        lengths = [self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS] for region in range(3)]
+        digit_flags = [Signal(SEQ_DIGITS, name=f"digit_flags_{name}") for name in ("seq", "begin", "end")]
+        counts = [Signal(4, name=f"count_{name}") for name in ("seq", "begin", "end")]
+        type_length = Signal(range(MSG_TYPE_BYTES + 1))
+        time_length = Signal(range(28))
         part_ident, part_rest, part_body = Signal(9), Signal(8), Signal(17)
-        body_is = Signal(17)
         fixed = len("35=|49=|56=|34=|52=|")
+        m.d.comb += decimal.value.eq(part_ident + part_rest + part_body)
+        m.d.sync += time_length.eq(Mux(self.fraction == 0, 17, self.fraction + 18))
+        with m.If(prelude != 0):
+            m.d.sync += prelude.eq(prelude + 1)
         with m.Switch(prelude):
             with m.Case(1):
+                for flags, value in zip(digit_flags, (seq, begin, end), strict=True):
+                    m.d.sync += flags.eq(Cat(digit != 0 for digit in bcd.digits_of(value)))
+                for place in range(MSG_TYPE_BYTES):
+                    with m.If(msg_type.word_select(place, 8) != 0):
+                        m.d.sync += type_length.eq(place + 1)
+            with m.Case(2):
+                for flags, count in zip(digit_flags, counts, strict=True):
+                    m.d.sync += count.eq(1)
+                    for place in range(1, SEQ_DIGITS):
+                        with m.If(flags[place]):
+                            m.d.sync += count.eq(place + 1)
+            with m.Case(3):
                 m.d.sync += [
                     part_ident.eq(lengths[OURS] + lengths[THEIRS] + fixed),
-                    part_rest.eq(type_length + bcd.significant_digits(seq) + time_length),
-                    part_body.eq(
-                        Mux(is_request, len("7=|16=|") + bcd.significant_digits(begin) + bcd.significant_digits(end), body_length)
-                    ),
-                    prelude.eq(2),
+                    part_rest.eq(type_length + counts[0] + time_length),
+                    part_body.eq(Mux(is_request, len("7=|16=|") + counts[1] + counts[2], body_length)),
                 ]
-            with m.Case(2):
-                m.d.comb += body_is.eq(part_ident + part_rest + part_body)
-                m.d.comb += [decimal.value.eq(body_is), decimal.start.eq(1)]
+            with m.Case(4):
+                m.d.comb += decimal.start.eq(1)
                 m.d.sync += prelude.eq(0)
-
-        # -- First stage: the step at hand, and the address of its byte -----------------------------------------------------------------------
-        at = Signal(range(len(PROGRAM)))
-        at_next = Signal.like(at)
-        place = Signal(range(max(64, shape.max_message)))  # byte of the step
-        # The program is read one step ahead, so that the step at hand is a register.
-        step_memory = program.read_port()
-        m.d.comb += [at_next.eq(at), step_memory.addr.eq(at_next)]
-        m.d.sync += at.eq(at_next)
-        source = step_memory.data[:3]
-        what = step_memory.data[4:]
-        summed = step_memory.data[3]
-        # A host message's body stands between header and trailer, as a step of its own.
-        in_body = Signal()
-
-        number = Signal(NUMBER)
-        with m.Switch(what):
-            for which, signal in (
-                (Numbers.BODY_LENGTH, decimal.digits),
-                (Numbers.SEQ, seq),
-                (Numbers.BEGIN, begin),
-                (Numbers.END, end),
-            ):
-                with m.Case(which.value):
-                    m.d.comb += number.eq(signal)
-        number_count = bcd.significant_digits(number)
-        ident_length = Array(lengths)[what[:2]]
-
-        last_place = Signal.like(place)
-        ready_to_step = Signal(init=1)
-        with m.Switch(source):
-            with m.Case(Source.IDENT):
-                m.d.comb += last_place.eq(ident_length - 1)
-            with m.Case(Source.NUMBER):
-                m.d.comb += last_place.eq(number_count - 1)
-                with m.If(what == Numbers.BODY_LENGTH.value):
-                    m.d.comb += ready_to_step.eq((prelude == 0) & ~decimal.busy)
-            with m.Case(Source.TYPE):
-                m.d.comb += last_place.eq(type_length - 1)
-            with m.Case(Source.TIME):
-                m.d.comb += last_place.eq(time_length - 1)
-            with m.Case(Source.SUM):
-                m.d.comb += last_place.eq(2)
-        with m.If(in_body):
-            m.d.comb += last_place.eq(body_length - 1)
-
-        # -- Second stage: the byte ---------------------------------------------------------------------------------------------------------
-        valid = Signal()
-        advance = Signal()
-        fire = Signal()  # a byte goes from the first stage to the second
-        m.d.comb += [advance.eq(~valid | self.tx.ready), fire.eq(active & advance & ready_to_step & (source != Source.END))]
-        literal = Signal(8)
-        from_ident, from_body = Signal(), Signal()
-        is_last = Signal()
-        byte = Signal(8)
-        add = Signal()
-        m.d.comb += [
-            self.ident_enable.eq(fire),
-            self.ident_addr.eq(Cat(place[:IDENT_BITS], what[:2])),
-            store_read.addr.eq(place),
-            store_read.en.eq(fire),
-            byte.eq(Mux(from_ident, self.ident_data, Mux(from_body, store_read.data, literal))),
-            self.tx.valid.eq(valid),
-            self.tx.payload.data.eq(byte),
-            self.tx.payload.count.eq(1),
-            self.tx.payload.last.eq(is_last),
-            checksum.byte.eq(byte),
-            checksum.add.eq(add & valid & self.tx.ready),
+        length_flags = Signal(DIGITS)
+        length_known = Signal(3)  # the digits are there, their flags, their count
+        length_count = Signal(range(DIGITS + 1))
+        m.d.sync += [
+            length_known.eq(Cat((prelude == 0) & ~decimal.busy, length_known)),
+            length_flags.eq(Cat(digit != 0 for digit in bcd.digits_of(decimal.digits))),
+            length_count.eq(1),
         ]
+        for place in range(1, DIGITS):
+            with m.If(length_flags[place]):
+                m.d.sync += length_count.eq(place + 1)
 
-        # Digits and characters of the step at hand.
-        digit = Array(bcd.digits_of(number))[(number_count - 1 - place)[:4]]
+        # -- First stage: the step at hand, the step ahead ----------------------------------------------------------------------------------
+        ahead_port = program.read_port()
+        ahead = ahead_port.data
+        ahead_source, ahead_then, ahead_what = ahead[:3], ahead[4:6], ahead[6:]
+        at = Signal(range(len(PROGRAM)))  # of the step ahead
+        source, summed, what = Signal(3), Signal(), Signal(8)
+        place = Signal(range(max(64, shape.max_message)))  # byte of the step
+        left = Signal.like(place)  # bytes of the step behind this one
+        is_last = Signal()  # none
+        body_at = Signal.like(at)
+
+        ahead_left = Signal.like(place)
+        ahead_ready = Signal(init=1)
+        quiet = Signal(3)  # cycles without a byte for the checksum: its digits are ready
+        with m.Switch(ahead_source):
+            with m.Case(Source.IDENT):
+                m.d.comb += ahead_left.eq(Array(lengths)[ahead_what[:2]] - 1)
+            with m.Case(Source.NUMBER):
+                m.d.comb += ahead_left.eq(Array([length_count, *counts])[ahead_what[:2]] - 1)
+                with m.If(ahead_what[:2] == Numbers.BODY_LENGTH.value):
+                    m.d.comb += ahead_ready.eq(length_known.all())
+            with m.Case(Source.TYPE):
+                m.d.comb += ahead_left.eq(type_length - 1)
+            with m.Case(Source.TIME):
+                m.d.comb += ahead_left.eq(time_length - 1)
+            with m.Case(Source.SUM):
+                m.d.comb += [ahead_left.eq(2), ahead_ready.eq(quiet.all())]
+            with m.Case(Source.BODY):
+                m.d.comb += ahead_left.eq(body_length - 1)
+
+        advance = Signal()  # the byte offered, if any, is taken
+        fire = Signal()  # a byte goes from the first stage to the second
+        step = Signal()  # it is the step's last
+        m.d.comb += [
+            advance.eq(~self.tx.valid | self.tx.ready),
+            fire.eq(active & advance & (source != Source.END) & (~is_last | ahead_ready)),
+            step.eq(fire & is_last),
+        ]
+        with m.If(fire):
+            m.d.sync += [place.eq(place + 1), left.eq(left - 1), is_last.eq(left == 1)]
+        with m.If(step):
+            m.d.sync += [
+                source.eq(ahead_source),
+                summed.eq(ahead[3]),
+                what.eq(ahead_what),
+                place.eq(0),
+                left.eq(ahead_left),
+                is_last.eq(ahead_left == 0),
+                at.eq(ahead_port.addr),
+            ]
+        m.d.comb += [ahead_port.en.eq(step), ahead_port.addr.eq(at + 1)]
+        with m.Switch(ahead_then):
+            with m.Case(Then.BODY):
+                m.d.comb += ahead_port.addr.eq(body_at)
+            with m.Case(Then.TRAILER):
+                m.d.comb += ahead_port.addr.eq(TRAILER_AT)
+
+        # -- Second stage: the byte from its source -------------------------------------------------------------------------------------------
+        numbers = Array([decimal.digits, seq, begin, end])
+        digit = Array(bcd.digits_of(numbers[what[:2]]))[left[:4]]
         clock_characters = []
         for name, size, after in (("date", 8, b"-"), ("day", 6, b"."), ("milli", 3, b""), ("micro", 3, b""), ("nano", 3, b"")):
             digits = bcd.digits_of(now[name])[::-1]
@@ -317,32 +339,45 @@ class Composer(wiring.Component):
                 m.d.comb += character.eq(Array(clock_characters)[place[:5]])
             with m.Case(Source.SUM):
                 m.d.comb += character.eq(Cat(Array(checksum.digits[i] for i in range(3))[place[:2]], C(3, 4)))
-
+        read, literal = Signal(), Signal(8)
+        from_ident, from_body = Signal(), Signal()
+        read_summed, read_last = Signal(), Signal()
+        m.d.comb += [
+            self.ident_enable.eq(fire),
+            self.ident_addr.eq(Cat(place[:IDENT_BITS], what[:2])),
+            store_read.addr.eq(place),
+            store_read.en.eq(fire),
+        ]
         with m.If(advance):
-            m.d.sync += valid.eq(fire)
+            m.d.sync += read.eq(fire)
         with m.If(fire):
             m.d.sync += [
                 literal.eq(character),
-                from_ident.eq((source == Source.IDENT) & ~in_body),
-                from_body.eq(in_body),
-                add.eq(summed | in_body),
-                is_last.eq((at == len(PROGRAM) - 2) & ~in_body),
-                place.eq(place + 1),
+                from_ident.eq(source == Source.IDENT),
+                from_body.eq(source == Source.BODY),
+                read_summed.eq(summed),
+                read_last.eq(step & (ahead_source == Source.END)),
             ]
-            with m.If(place == last_place):
-                m.d.sync += place.eq(0)
-                with m.If(in_body):
-                    # The body closes its own last field: the trailer's first SOH is passed over.
-                    m.d.sync += in_body.eq(0)
-                    m.d.comb += at_next.eq(TRAILER_AT + 1)
-                with m.Elif(~is_request & (at == len(HEADER))):
-                    # The SOH behind 52; it is the first step of the request's body too.
-                    with m.If(body_length == 0):
-                        m.d.comb += at_next.eq(TRAILER_AT + 1)
-                    with m.Else():
-                        m.d.sync += in_body.eq(1)
-                with m.Else():
-                    m.d.comb += at_next.eq(at + 1)
+
+        # -- Third stage: the byte offered --------------------------------------------------------------------------------------------------
+        offered_summed = Signal()
+        taken = Signal()
+        m.d.comb += [
+            self.tx.payload.count.eq(1),
+            taken.eq(self.tx.valid & self.tx.ready),
+            checksum.byte.eq(self.tx.payload.data),
+            checksum.add.eq(taken & offered_summed),
+        ]
+        with m.If(advance):
+            m.d.sync += [
+                self.tx.valid.eq(read),
+                self.tx.payload.data.eq(Mux(from_ident, self.ident_data, Mux(from_body, store_read.data, literal))),
+                self.tx.payload.last.eq(read_last),
+                offered_summed.eq(read_summed),
+            ]
+        m.d.sync += quiet.eq(Cat(1, quiet))
+        with m.If((read & read_summed) | (self.tx.valid & offered_summed)):
+            m.d.sync += quiet.eq(0)
 
         # -- Start, first byte, end -----------------------------------------------------------------------------------------------------------
         # Only one thing is told at a time: the next message does not start before the record of this one is gone.
@@ -356,62 +391,85 @@ class Composer(wiring.Component):
             record.code.eq(Mux(dropping, EventCode.SEND_DROPPED, 0)),
             record.msg_type.eq(Mux(dropping, 0, msg_type)),
             record.seq.eq(Mux(dropping, 0, seq)),
-            record.flags.eq(
-                Mux(dropping, 0, Flag.SEQ | Mux(is_replay, Flag.REPLAY, 0) | Mux(is_request, Flag.DEVICE, 0))
-            ),
-            record.cycle.eq(Mux(dropping, self.cycle, sent_cycle)),
+            record.flags.eq(Mux(dropping, 0, Flag.SEQ | Mux(is_replay, Flag.REPLAY, 0) | Mux(is_request, Flag.DEVICE, 0))),
+            record.cycle.eq(sent_cycle),
         ]
         with m.If(self.records.ready):
             m.d.sync += [telling.eq(0), dropping.eq(0)]
 
+        free = Signal()
+        asked = Signal()  # there is a request, just arriving or waiting
+        numbered = Signal()  # there is a number left
         start = Signal()
-        numbered = Signal()  # there is a number left for it
-        m.d.comb += numbered.eq(self.next_out <= MAX_SEQ_BCD)
-        m.d.comb += start.eq(~active & ~telling & ~dropping)
         host_ready = header_held & body_whole
-        with m.If(start):
+        host_good = ~too_long & (numbered | header.replay)
+        m.d.sync += numbered.eq(self.next_out <= MAX_SEQ_BCD)
+        m.d.comb += [
+            free.eq(~active & ~telling & ~dropping & (settling == 0)),
+            asked.eq(request_held | self.request.valid),
+            start.eq(free & Mux(asked, numbered, host_ready & host_good)),
+        ]
+        with m.If(free):
             m.d.sync += [
-                place.eq(0),
-                in_body.eq(0),
                 now.eq(self.time),
                 seq.eq(self.next_out),
-                begin.eq(request.begin),
-                end.eq(request.end),
+                begin.eq(Mux(request_held, request.begin, self.request.payload.begin)),
+                end.eq(Mux(request_held, request.end, self.request.payload.end)),
+                is_request.eq(asked),
+                is_replay.eq(~asked & header.replay),
+                msg_type.eq(Mux(asked, REQUEST_TYPE, header.msg_type)),
+                body_at.eq(Mux(asked, REQUEST_AT, Mux(body_length == 0, TRAILER_AT, HOST_AT))),
             ]
-            with m.If(request_held):
+            with m.If(asked):
+                # One that arrives now is not kept waiting; without a number left it is dropped.
                 m.d.sync += request_held.eq(0)
-                with m.If(numbered):
-                    m.d.sync += [active.eq(1), is_request.eq(1), is_replay.eq(0), msg_type.eq(REQUEST_TYPE)]
-            with m.Elif(host_ready & (too_long | ~(numbered | header.replay))):
+            with m.Elif(header.replay):
+                m.d.sync += seq.eq(header.seq)
+            with m.If(~asked & host_ready & ~host_good):
                 m.d.comb += release_body.eq(1)
-                m.d.sync += dropping.eq(1)
-            with m.Elif(host_ready):
-                m.d.sync += [active.eq(1), is_request.eq(0), is_replay.eq(header.replay), msg_type.eq(header.msg_type)]
-                with m.If(header.replay):
-                    m.d.sync += seq.eq(header.seq)
-        with m.If(start & ((request_held & numbered) | (host_ready & ~request_held))):
-            m.d.sync += prelude.eq(1)
-            m.d.comb += [checksum.restart.eq(1), checksum.first.eq(0), at_next.eq(0)]
+                m.d.sync += [dropping.eq(1), sent_cycle.eq(self.cycle)]
+        with m.If(start):
+            m.d.sync += [active.eq(1), prelude.eq(1), length_known.eq(0)]
+            m.d.comb += [checksum.restart.eq(1), checksum.first.eq(0)]
 
         first_taken = Signal()
-        m.d.comb += first_taken.eq(active & valid & self.tx.ready & ~begun)
-        offered = Signal()
-        with m.If(valid & ~begun & ~offered):
-            m.d.sync += [offered.eq(1), sent_cycle.eq(self.cycle)]
+        first_offered = Signal()
+        m.d.comb += [first_offered.eq(read & advance & ~begun & ~self.tx.valid), first_taken.eq(taken & ~begun)]
+        with m.If(first_offered):
+            m.d.sync += sent_cycle.eq(self.cycle + 1)
         with m.If(first_taken):
             m.d.sync += [begun.eq(1), telling.eq(1)]
             with m.If(~is_replay):
                 m.d.sync += self.next_out.eq(bcd.increment(self.next_out))
-        with m.If(active & valid & self.tx.ready & is_last):
-            m.d.sync += [active.eq(0), begun.eq(0), offered.eq(0)]
-            m.d.comb += release_body.eq(~is_request)
-            m.d.comb += at_next.eq(0)
+
+        rewind = Signal()
+        with m.If(taken & self.tx.payload.last):
+            m.d.comb += [rewind.eq(1), release_body.eq(~is_request)]
         with m.If(self.set_next_out):
             m.d.sync += self.next_out.eq(self.new_next_out)
         with m.If(self.clear):
             m.d.sync += request_held.eq(0)
             with m.If(active & is_request & ~begun & ~first_taken):
-                m.d.sync += [active.eq(0), valid.eq(0), offered.eq(0), prelude.eq(0)]
-                m.d.comb += at_next.eq(0)
-        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping)
+                m.d.comb += rewind.eq(1)
+
+        # Back to the first step: two reads fill the steps ahead and at hand. `numbered` and the lengths settle meanwhile.
+        with m.If(rewind):
+            m.d.sync += [active.eq(0), begun.eq(0), self.tx.valid.eq(0), read.eq(0), prelude.eq(0), settling.eq(3)]
+        with m.If(settling != 0):
+            m.d.sync += settling.eq(settling - 1)
+        with m.Switch(settling):
+            with m.Case(3):
+                m.d.comb += [ahead_port.en.eq(1), ahead_port.addr.eq(0)]
+            with m.Case(2):
+                m.d.comb += [ahead_port.en.eq(1), ahead_port.addr.eq(1)]
+                m.d.sync += [
+                    source.eq(ahead_source),
+                    summed.eq(ahead[3]),
+                    what.eq(ahead_what),
+                    place.eq(0),
+                    left.eq(0),
+                    is_last.eq(1),
+                    at.eq(1),
+                ]
+        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping & (settling == 0))
         return m

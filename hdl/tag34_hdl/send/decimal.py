@@ -6,17 +6,17 @@ from amaranth.lib.wiring import In, Out
 
 from ..bcd import digits_of
 
-BITS = 17
+BITS = 18
 DIGITS = 6
-STEPS_PER_CYCLE = 2
+STEPS_PER_CYCLE = 3
 
 
 class Decimal(wiring.Component):
-    """Converts a binary number to packed BCD by doubling and adding three, two bits per cycle.
+    """Converts a binary number to packed BCD by doubling and adding three, three bits per cycle.
 
-    Members: ``start`` takes ``value`` (up to 17 bits); ``busy`` from the next cycle on until ``digits`` is valid; ``digits`` stays until the next start.
+    Members: ``start`` takes ``value`` (up to 18 bits); ``busy`` from the next cycle on until ``digits`` is valid; ``digits`` stays until the next start.
 
-    Latency: nine cycles.
+    Latency: seven cycles.
     """
 
     start: In(1)

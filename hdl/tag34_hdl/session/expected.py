@@ -21,7 +21,7 @@ class Expected(wiring.Component):
         increment: expected + 1, in one cycle; not together with ``load``.
         load, new_value, new_low: expected := new_value.
         load_low: with ``load``: the low bits are ``new_low``; without: they are computed from the digits (a number from the host).
-        busy: the sums and low bits are not valid yet: from the cycle after ``load`` on, SEQ_DIGITS + 1 cycles.
+        busy: the sums and low bits are not valid yet: from the cycle after ``load`` on, for SEQ_DIGITS + 1 cycles.
         window_limit, chunk: hold window and chunk in numbers.
         value, low: the next inbound number, and its place in the window.
         limit: expected + window_limit.
@@ -49,20 +49,15 @@ class Expected(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        left = Signal(range(SEQ_DIGITS + 1))
+        left = Signal(range(SEQ_DIGITS + 2))
         make_low = Signal()
-        # Three numbers turn below, least significant digit first; the sums are shifted in from above.
-        value, window, chunk = (Signal(NUMBER, name=name) for name in ("value_left", "window_left", "chunk_left"))
+        # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low bits the digits are
+        # taken in reading order.
+        value, window, chunk, reading = (Signal(NUMBER, name=f"{name}_left") for name in ("value", "window", "chunk", "reading"))
         window_carry, chunk_carry = Signal(), Signal()
-        weights = [pow(10, place) % (1 << self.shape.window_bits) for place in range(SEQ_DIGITS)]
-        weight = Signal(self.shape.window_bits)
-        with m.Switch(left):
-            for place, number in enumerate(weights):
-                with m.Case(SEQ_DIGITS - place):
-                    m.d.comb += weight.eq(number)
 
         m.d.comb += self.busy.eq(left != 0)
-        with m.If(left != 0):
+        with m.If(left > 1):
             window_digit, window_over = bcd.add_digit(value[:4], window[:4], window_carry)
             chunk_digit, chunk_over = bcd.add_digit(value[:4], chunk[:4], chunk_carry)
             m.d.sync += [
@@ -70,16 +65,17 @@ class Expected(wiring.Component):
                 value.eq(value >> 4),
                 window.eq(window >> 4),
                 chunk.eq(chunk >> 4),
+                reading.eq(reading << 4),
                 window_carry.eq(window_over),
                 chunk_carry.eq(chunk_over),
                 self.limit.eq(Cat(self.limit[4:], window_digit)),
                 self.chunk_end.eq(Cat(self.chunk_end[4:], chunk_digit)),
             ]
             with m.If(make_low):
-                m.d.sync += self.low.eq(self.low + value[:4] * weight)
-            with m.If(left == 1):
-                # The serial sum is expected + chunk; the end of a chunk is one less.
-                m.d.sync += [self.chunk_end.eq(bcd.decrement(Cat(self.chunk_end[4:], chunk_digit)))]
+                m.d.sync += self.low.eq((self.low << 3) + (self.low << 1) + reading[-4:])
+        with m.Elif(left == 1):
+            # The serial sum is expected + chunk; the end of a chunk is one less.
+            m.d.sync += [left.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
         with m.If(self.increment):
             m.d.sync += [
                 self.value.eq(bcd.increment(self.value)),
@@ -92,8 +88,9 @@ class Expected(wiring.Component):
                 self.value.eq(self.new_value),
                 self.low.eq(0),
                 make_low.eq(~self.load_low),
-                left.eq(SEQ_DIGITS),
+                left.eq(SEQ_DIGITS + 1),
                 value.eq(self.new_value),
+                reading.eq(self.new_value),
                 window.eq(self.window_limit),
                 chunk.eq(self.chunk),
                 window_carry.eq(0),

@@ -20,7 +20,7 @@ class Release(wiring.Component):
         free: the slot of a message whose last byte has been read.
         idle: nothing queued, nothing offered.
 
-    Latency: ``push`` to the first byte offered, two cycles. Throughput: one beat per cycle, no bubble between messages.
+    Latency: ``push`` to the first byte offered, three cycles. Throughput: one beat per cycle, no bubble between messages.
     """
 
     def __init__(self, shape: Shape):
@@ -46,12 +46,16 @@ class Release(wiring.Component):
         head = Signal(self.shape.delivery)
         m.d.comb += head.eq(queue.r_data)
 
+        # Three stages: address, memory, offered byte. They move together.
         offset = Signal(self.shape.offset_bits)
-        in_start = Signal()
-        start_byte = Signal(8)
         is_last = Signal()
         advance = Signal()  # the byte offered, if any, is taken in this cycle
         step = Signal()
+        in_start = Signal()
+        start_byte = Signal(8)
+        last_read = Signal()
+        session_read = Signal(self.shape.session_bits)
+        read = Signal()  # the memory has a byte for us
         m.d.comb += [
             is_last.eq(offset + 1 == head.length),
             advance.eq(~self.deliver.valid | self.deliver.ready),
@@ -63,19 +67,24 @@ class Release(wiring.Component):
             self.read_slot.eq(head.slot),
             self.read_offset.eq(offset),
             queue.r_en.eq(step & is_last),
-            self.deliver.payload.data.eq(Mux(in_start, start_byte, self.read_data)),
-            self.deliver.payload.count.eq(1),
-            self.idle.eq(~queue.r_rdy & ~self.deliver.valid),
+            self.idle.eq(~queue.r_rdy & ~read & ~self.deliver.valid),
         ]
         with m.If(advance):
-            m.d.sync += self.deliver.valid.eq(step)
+            m.d.sync += [
+                read.eq(step),
+                self.deliver.valid.eq(read),
+                self.deliver.payload.data.eq(Mux(in_start, start_byte, self.read_data)),
+                self.deliver.payload.count.eq(1),
+                self.deliver.payload.last.eq(last_read),
+                self.deliver.payload.session.eq(session_read),
+            ]
         with m.If(step):
             m.d.sync += [
                 offset.eq(offset + 1),
                 in_start.eq(offset < len(START)),
                 start_byte.eq(Array(C(char, 8) for char in START)[offset[:3]]),
-                self.deliver.payload.last.eq(is_last),
-                self.deliver.payload.session.eq(head.session),
+                last_read.eq(is_last),
+                session_read.eq(head.session),
             ]
             with m.If(is_last):
                 m.d.sync += offset.eq(0)

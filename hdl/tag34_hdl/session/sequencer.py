@@ -146,8 +146,12 @@ class Sequencer(wiring.Component):
         with m.If(self.fields_done):
             m.d.sync += body_pending.eq(1)
 
+        # The window's answer is taken into a register before anything depends on it: block memory is slow to leave.
+        entry = Signal(shape.window_entry)
+        m.d.sync += entry.eq(window.entry)
+
         # -- Preparation: facts, then the row, then the request it would cause ----------------------------------------------------------
-        # Facts are compared from the fields as they are and registered; the row follows a cycle later, when the window has answered.
+        # Facts are compared from the fields as they are and registered; the row follows when the window has answered.
         in_window = Signal()
         seq_above_highest = Signal()
         seq_is_highest = Signal()
@@ -156,7 +160,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [
             rules.phase.eq(phase),
             rules.oversize.eq(self.oversize),
-            rules.mirror.eq(message.mirror),
+            rules.mirror.eq(self.fields.mirror),
             rules.is_logon.eq(message.is_logon),
             rules.is_sequence_reset.eq(message.is_sequence_reset),
             rules.is_resend_request.eq(message.is_resend_request),
@@ -166,7 +170,7 @@ class Sequencer(wiring.Component):
             rules.seq_ok.eq(message.seq_ok),
             rules.new_seq_ok.eq(message.new_seq_ok),
             rules.seq_in_window.eq(in_window),
-            rules.held.eq(in_window & (window.entry.state != EntryState.EMPTY)),
+            rules.held.eq(in_window & (entry.state != EntryState.EMPTY)),
         ]
 
         def compare() -> list:
@@ -288,6 +292,11 @@ class Sequencer(wiring.Component):
             return actions
 
         timer_runs = (phase == Phase.ACTIVE) & recovery & may_request & (config.resend_timeout != 0)
+        # Whether the next tick is the timer's last is known a cycle ahead; ticks are taken every other cycle at most.
+        timer_due = Signal()
+        timer_known = Signal()
+        serving = Signal()
+        m.d.sync += [timer_due.eq(timer + 1 == config.resend_timeout), timer_known.eq(serving & ~self.tick)]
         exhausted = advanced & (expected.value == MAX_SEQ_BCD + 1)
 
         with m.FSM(name="sequencer"):
@@ -303,16 +312,17 @@ class Sequencer(wiring.Component):
 
             def serve_host() -> None:
                 """Commands and timer ticks, between two messages."""
+                m.d.comb += serving.eq(1)
                 with m.If(self.command_valid):
                     m.d.sync += [in_message.eq(0), advanced.eq(0)]
                     m.next = "COMMAND"
                 with m.Elif(self.ticks):
                     with m.If(~timer_runs):
                         m.d.comb += self.ticks_drop.eq(1)
-                    with m.Else():
+                    with m.Elif(timer_known):
                         m.d.comb += self.tick.eq(1)
                         m.d.sync += timer.eq(timer + 1)
-                        with m.If(timer + 1 == config.resend_timeout):
+                        with m.If(timer_due):
                             m.d.sync += [in_message.eq(0), advanced.eq(0)]
                             m.next = "TIMEOUT"
 
@@ -322,11 +332,14 @@ class Sequencer(wiring.Component):
                 with m.If(expected.busy):
                     pass  # the sums are on their way
                 with m.Elif(body):
-                    m.next = "PREPARE ROW"
+                    m.next = "PREPARE ENTRY"
                 with m.Elif(self.frame.valid):
                     m.next = "GARBLED"
                 with m.Else():
                     serve_host()
+
+            with m.State("PREPARE ENTRY"):
+                m.next = "PREPARE ROW"
 
             with m.State("PREPARE ROW"):
                 is_above = Signal()
@@ -459,19 +472,23 @@ class Sequencer(wiring.Component):
                 with m.Elif(~walk_all & (expected.value == target)):
                     m.next = "ARRIVE"
                 with m.Else():
-                    m.next = "WALK ENTRY"
+                    m.next = "WALK READ"
+
+            with m.State("WALK READ"):
+                m.d.comb += window.place.eq(walk_place)
+                m.next = "WALK ENTRY"
 
             with m.State("WALK ENTRY"):
                 step = Signal()
-                owns = window.entry.state == EntryState.MESSAGE
+                owns = entry.state == EntryState.MESSAGE
                 m.d.comb += [
                     window.place.eq(walk_place),
-                    self.free.payload.eq(window.entry.slot),
+                    self.free.payload.eq(entry.slot),
                     self.free.valid.eq(owns),
                     step.eq(~owns | self.free.ready),
                 ]
                 with m.If(step):
-                    with m.If(window.entry.state != EntryState.EMPTY):
+                    with m.If(entry.state != EntryState.EMPTY):
                         clear_entry(walk_place)
                     m.d.comb += expected.increment.eq(~walk_all)
                     m.d.sync += [walk_place.eq(walk_place + 1), walk_left.eq(walk_left - 1)]
@@ -492,12 +509,15 @@ class Sequencer(wiring.Component):
 
             with m.State("RELEASE"):
                 m.d.comb += window.place.eq(expected.low)
-                m.next = "RELEASE ENTRY"
+                m.next = "RELEASE READ"
                 with m.If(window.count == 0):
                     m.next = "RANGE"
 
+            with m.State("RELEASE READ"):
+                m.d.comb += window.place.eq(expected.low)
+                m.next = "RELEASE ENTRY"
+
             with m.State("RELEASE ENTRY"):
-                entry = window.entry
                 m.d.comb += window.place.eq(expected.low)
                 m.d.sync += [target.eq(entry.new_seq), target_low.eq(entry.new_seq_low), load_low.eq(1), is_reset.eq(0)]
                 with m.Switch(entry.state):
