@@ -14,6 +14,7 @@ from typing import Any
 
 from amaranth import Module, Signal, Value
 from amaranth.hdl import UnusedElaboratable
+from amaranth.lib import data
 from amaranth.sim import Simulator
 
 Testbench = Callable[[Any], Awaitable[None]]
@@ -21,20 +22,49 @@ Testbench = Callable[[Any], Awaitable[None]]
 PERIOD = 1e-6
 
 
-def simulate(
-    component: Any, *testbenches: Testbench, background: Sequence[Testbench] = (), cycles: int = 10_000
-) -> None:
-    """Run until all ``testbenches`` are at their end. AssertionError if ``cycles`` were not enough: nothing hangs."""
-    simulator = Simulator(component)
-    simulator.add_clock(PERIOD, if_exists=True)  # what is combinational has none
-    for testbench in background:
-        simulator.add_testbench(testbench, background=True)
-    for testbench in testbenches:
-        simulator.add_testbench(testbench)
-    for _ in range(2 * cycles):  # two edges each
-        if not simulator.advance():
-            return
-    raise AssertionError(f"the testbench was not at its end after {cycles} cycles")
+class Simulation:
+    """A component's simulator, to be run from the reset as often as one likes: making it takes longer than most runs.
+
+    Parameters: ``component``, simulated with everything below it.
+    """
+
+    _CRITICAL, _BACKGROUND = 6, 6  # testbenches that a run may have
+
+    def __init__(self, component: Any):
+        self.component = component
+        self._simulator = Simulator(component)
+        self._simulator.add_clock(PERIOD, if_exists=True)  # what is combinational has none
+        self._used = False
+        self._jobs: list[Testbench | None] = []
+        for place in range(self._CRITICAL + self._BACKGROUND):
+            self._simulator.add_testbench(self._job(place), background=place >= self._CRITICAL)
+
+    def _job(self, place: int) -> Testbench:
+        async def job(ctx: Any) -> None:
+            testbench = self._jobs[place]
+            if testbench is not None:
+                await testbench(ctx)
+
+        return job
+
+    def run(self, *testbenches: Testbench, background: Sequence[Testbench] = (), cycles: int = 10_000) -> None:
+        """Run until all ``testbenches`` are at their end. AssertionError if ``cycles`` were not enough."""
+        assert len(testbenches) <= self._CRITICAL
+        assert len(background) <= self._BACKGROUND
+        unused = [None] * (self._CRITICAL - len(testbenches))
+        self._jobs = [*testbenches, *unused, *background, *[None] * (self._BACKGROUND - len(background))]
+        if self._used:
+            self._simulator.reset()
+        self._used = True
+        for _ in range(2 * cycles):  # two edges each
+            if not self._simulator.advance():
+                return
+        raise AssertionError(f"the testbench was not at its end after {cycles} cycles")
+
+
+def simulate(component: Any, *testbenches: Testbench, cycles: int = 10_000) -> None:
+    """One run of a component that is simulated only once."""
+    Simulation(component).run(*testbenches, cycles=cycles)
 
 
 def evaluate(
@@ -89,6 +119,7 @@ class Source:
         stream: the component's port.
         payloads: what is offered, as integers, dictionaries or constants of the payload's shape.
         rng, pause: share of the cycles in which nothing new is offered.
+        start: cycle in which the first one is offered at the earliest.
         limit: cycles within which each payload must be taken.
 
     Members: ``taken``, the cycle in which each payload was taken.
@@ -100,12 +131,14 @@ class Source:
         payloads: Iterable[Any],
         rng: random.Random | None = None,
         pause: float = 0.0,
+        start: int = 0,
         limit: int = 2000,
     ):
         self.stream = stream
         self.payloads = payloads
         self.rng = rng or random.Random(0)
         self.pause = pause
+        self.start = start
         self.limit = limit
         self.taken: list[int] = []
 
@@ -113,6 +146,9 @@ class Source:
         """The testbench. It ends when all is taken."""
         stream, cycle = self.stream, 0
         tick = ctx.tick().sample(stream.ready)
+        while cycle < self.start:
+            await tick
+            cycle += 1
         for payload in self.payloads:
             while self.pause and self.rng.random() < self.pause:
                 await tick
@@ -165,9 +201,11 @@ class Sink:
         """The testbench."""
         stream, cycle = self.stream, 0
         since: int | None = None
-        before: Any = None
+        before = 0
         shown = None
-        tick = ctx.tick().sample(stream.valid, stream.payload, self.may_withdraw)
+        # The raw payload: making it readable in each cycle would take longer than the simulation.
+        tick = ctx.tick().sample(stream.valid, Value.cast(stream.payload), self.may_withdraw)
+        read = stream.payload.shape().from_bits if isinstance(stream.payload, data.View) else int
         while self.enough is None or len(self.payloads) < self.enough:
             ready = not (self.stall and self.rng.random() < self.stall)
             if ready is not shown:
@@ -180,7 +218,7 @@ class Sink:
             if valid:
                 since, before = cycle if since is None else since, payload
                 if ready:
-                    self.payloads.append(payload)
+                    self.payloads.append(read(payload))
                     self.cycles.append(cycle)
                     self.offered.append(since)
             if not valid or ready or withdrawn:

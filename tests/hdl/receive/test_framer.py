@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,11 +15,16 @@ from tag34_sim.golden import Frame, FrameKind
 from tag34_sim.golden import Framer as Golden
 from tag34_sim.messages import Peer, checksummed, damaged_checksum, flipped, frame, truncated
 from tag34_sim.traffic import Traffic
-from tests.hdl.bench import simulate
+from tests.hdl.bench import Simulation
 
 START = b"8=FIX"
 SOH = b"\x01"
 PEER = Peer("FIX.4.2", "A", "B")
+
+
+@cache
+def simulation(max_message: int) -> Simulation:
+    return Simulation(Framer(Shape(window=2, max_message=max_message)))
 
 
 @dataclass
@@ -66,7 +72,7 @@ class Run:
 
 def rtl(streams: list[bytes], max_message: int, rng: random.Random, stalls: Stalls = NONE) -> list[Run]:
     """Feed each stream as a connection of its own: the component is cleared between two."""
-    dut = Framer(Shape(window=2, max_message=max_message))
+    dut = simulation(max_message).component
     runs: list[Run] = []
 
     async def testbench(ctx: Any) -> None:
@@ -128,7 +134,7 @@ def rtl(streams: list[bytes], max_message: int, rng: random.Random, stalls: Stal
             ctx.set(dut.clear, 0)
             cycle += 1
 
-    simulate(dut, testbench, cycles=60_000)
+    simulation(max_message).run(testbench, cycles=60_000)
     return runs
 
 
@@ -203,14 +209,14 @@ def debris(rng: random.Random, pieces: int) -> bytes:
 @pytest.mark.parametrize("stalls", SOME, ids=str)
 def test_traffic(stalls: Stalls, rng: random.Random) -> None:
     traffic = Traffic(rng, PEER, max_message=256)
-    data = b"".join(traffic.next() for _ in range(25))
+    data = b"".join(traffic.next() for _ in range(16))
     assert rtl_is_model(data, rng, stalls)
 
 
 @pytest.mark.parametrize("stalls", SOME, ids=str)
 def test_debris(stalls: Stalls, rng: random.Random) -> None:
     # A declared end may be far away: many short connections see more than a long one.
-    streams = [debris(rng, 15) for _ in range(12)]
+    streams = [debris(rng, 15) for _ in range(7)]
     for data, run in zip(streams, rtl(streams, 64, rng, stalls), strict=True):
         check(data, 64, run)
 
@@ -281,7 +287,7 @@ def test_one_beat_per_cycle_without_bubbles(rng: random.Random) -> None:
 
 
 def test_no_byte_of_a_message_is_taken_without_a_slot() -> None:
-    dut = Framer(Shape(window=2, max_message=256))
+    dut = simulation(256).component
     message = PEER.heartbeat(1)
 
     async def testbench(ctx: Any) -> None:
@@ -299,4 +305,4 @@ def test_no_byte_of_a_message_is_taken_without_a_slot() -> None:
             await ctx.tick()
         assert ctx.get(dut.frame.valid)
 
-    simulate(dut, testbench)
+    simulation(256).run(testbench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from amaranth.lib import memory
 
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.release import Release
-from tests.hdl.bench import Sink, simulate
+from tests.hdl.bench import Simulation, Sink
 
 SHAPE = Shape(window=4, max_message=128)
 START = b"8=FIX"
@@ -46,6 +47,11 @@ class Bench(Elaboratable):
             ctx.set(self.memory.data[(slot << SHAPE.offset_bits) + offset], data[offset])
 
 
+@cache
+def simulation() -> Simulation:
+    return Simulation(Bench())
+
+
 @dataclass
 class Push:
     """What was pushed: when, from which slot, which message."""
@@ -61,7 +67,7 @@ def message(rng: random.Random, longest: int = SHAPE.max_message) -> bytes:
 
 def run(messages: Iterator[bytes], rng: random.Random, *, pause: float, stall: float, stall_free: float) -> None:
     """Push ``messages`` as slots allow; all that comes out must be they, and their slots in the same order."""
-    bench = Bench()
+    bench = simulation().component
     dut = bench.dut
     deliver = Sink(dut.deliver, rng, stall)
     pushed: list[Push] = []
@@ -91,7 +97,7 @@ def run(messages: Iterator[bytes], rng: random.Random, *, pause: float, stall: f
                 bench.store(ctx, slot, b"\xee" * SHAPE.max_message)
             cycle += 1
 
-    simulate(bench, push, background=[deliver.run], cycles=30_000)
+    simulation().run(push, background=[deliver.run], cycles=30_000)
     assert freed == [item.slot for item in pushed]
     out, beats = b"", []
     for payload in deliver.payloads:
@@ -115,7 +121,7 @@ def test_messages_come_out_whole_and_in_order(
 
 def outputs(messages: list[bytes], gap: int = 0) -> tuple[list[int], Sink]:
     """Push messages ``gap`` cycles apart with nothing stalling: the cycles of the pushes, and what was delivered."""
-    bench = Bench()
+    bench = simulation().component
     dut = bench.dut
     deliver = Sink(dut.deliver, enough=sum(map(len, messages)))
     pushes = []
@@ -135,7 +141,7 @@ def outputs(messages: list[bytes], gap: int = 0) -> tuple[list[int], Sink]:
                 await ctx.tick()
                 cycle += 1
 
-    simulate(bench, push, deliver.run)
+    simulation().run(push, deliver.run)
     return pushes, deliver
 
 
@@ -153,7 +159,7 @@ def test_there_is_no_bubble_within_and_between_messages(rng: random.Random) -> N
 
 
 def test_idle(rng: random.Random) -> None:
-    bench = Bench()
+    bench = simulation().component
     dut = bench.dut
 
     async def testbench(ctx: Any) -> None:
@@ -171,4 +177,4 @@ def test_idle(rng: random.Random) -> None:
         await ctx.tick().repeat(6 + LATENCY)
         assert ctx.get(dut.idle)
 
-    simulate(bench, testbench)
+    simulation().run(testbench)
