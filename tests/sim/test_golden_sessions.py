@@ -126,3 +126,11 @@ def test_a_small_message_memory_is_kept_to() -> None:
     device.connect(0, phase=Phase.ACTIVE)
     device.receive(0, PEERS[0].order(1) + PEERS[0].order(22))
     assert [tell(record) for record in device.poll()] == ["deliver 1", "R8 1 -> 2", "halted 2 F5", "F5 none -> 2"]
+
+
+def test_R4_a_number_of_thousands_of_digits_is_no_number() -> None:
+    device = ModelDevice(max_message=10_000)
+    device.configure(0, PEERS[0].config())
+    device.connect(0, phase=Phase.ACTIVE)
+    device.receive(0, PEERS[0].message("D", "1" * 9000))
+    assert [tell(record) for record in device.poll()] == ["halted 1 R4", "R4 none -> 1"]
