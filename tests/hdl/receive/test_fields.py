@@ -11,12 +11,12 @@ import pytest
 from amaranth import Elaboratable, Module
 from amaranth.lib import memory
 
-from tag34.contract import DATA_FIELDS, HEADER_TAGS, MSG_TYPE_BYTES, to_bcd
+from tag34.contract import DATA_FIELDS, HEADER_TAGS
 from tag34_hdl.layouts import Shape
 from tag34_hdl.receive.fields import BEGIN_STRING, IDENT_BITS, OURS, THEIRS, Fields
-from tag34_sim.golden import Frame, FrameKind, parse
 from tag34_sim.messages import Field, Peer, encode, frame
 from tests.hdl.bench import Simulation, plain
+from tests.hdl.messages import fields_of
 
 SHAPE = Shape(window=64)
 SOH = b"\x01"
@@ -68,31 +68,6 @@ def marked(raw: bytes) -> list[dict[str, int] | None]:
     return marks
 
 
-def facts(raw: bytes, peer: Peer) -> dict[str, int]:
-    """What the golden model reads in the message, as the component should show it."""
-    m = parse(Frame(FrameKind.VALID, 0, len(raw), None, raw))
-    found = {
-        "msg_type": int.from_bytes(m.msg_type[:MSG_TYPE_BYTES], "little"),
-        "is_logon": m.is_logon,
-        "is_sequence_reset": m.msg_type == b"4",
-        "is_resend_request": m.is_resend_request,
-        "mirror": (m.begin_string, m.sender, m.target)
-        == (peer.begin_string.encode(), peer.sender.encode(), peer.target.encode()),
-        "seq_ok": m.seq is not None,
-        "possdup": m.possdup,
-        "possresend": m.possresend,
-        "gap_fill": m.gap_fill,
-        "reset_seq_num": m.reset_seq_num,
-    }
-    if m.seq is not None:
-        found |= {"seq": to_bcd(m.seq), "seq_low": m.seq % 64}
-    if m.msg_type == b"4":
-        found["new_seq_ok"] = m.new_seq_no is not None
-        if m.new_seq_no is not None:
-            found |= {"new_seq": to_bcd(m.new_seq_no), "new_seq_low": m.new_seq_no % 64}
-    return {name: int(value) for name, value in found.items()}
-
-
 def rtl_is_model(
     messages: Sequence[bytes], rng: random.Random, *, peer: Peer = PEER, pause: float = 0.0, cuts: float = 0.0
 ) -> None:
@@ -126,7 +101,7 @@ def rtl_is_model(
                 compare(ctx, raw)  # they stay
 
     def compare(ctx: Any, raw: bytes, *, at_once: bool = False) -> None:
-        expected = facts(raw, peer)
+        expected = fields_of(raw, peer, SHAPE)
         if at_once:
             del expected["mirror"]  # known a cycle later
         shown = plain(ctx.get(dut.fields))
