@@ -32,6 +32,9 @@ from .verify import (
     reject_fields,
 )
 
+#: Rules after which nothing is to be said: what they did is in other records.
+_QUIET = frozenset({Rule.R1, Rule.R5, Rule.R7, Rule.R8, Rule.R9, Rule.R10A, Rule.R10C, Rule.R10D})
+
 
 class Conversation:
     """State and answers of one session; see :class:`tag34.session.Session` for the parameters."""
@@ -102,7 +105,12 @@ class Conversation:
 
     def _begin_logout(self, text: str) -> None:
         self._move(Cause.LOGOUT_OUT)
+        self._await_logout()
         self._say("5", encode_fields([(58, text)] if text else []))
+
+    def _await_logout(self) -> None:
+        """From now on the peer has ``logout_timeout`` to do its part of the Logout (H4)."""
+        self._logout_deadline = self._now.mono + self.settings.logout_timeout
 
     def _fail(self, text: str) -> None:
         """The session cannot go on: say why and close."""
@@ -124,6 +132,15 @@ class Conversation:
         self._judged_to = record.offset + record.length
         if rule is not Rule.F3:
             self._liveness.heard(self._now)
+        if rule not in _QUIET:
+            self._answer(record)
+        self._expected = record.expected
+        if self._state in LOGGED_ON:
+            self._save_expected()
+
+    def _answer(self, record: MessageRecord) -> None:
+        """The verdict asks for more than a delivery."""
+        rule = record.rule
         if rule is Rule.F5:
             self._fail(f"message of {record.length} bytes is too long")
         elif rule is Rule.R2:
@@ -146,9 +163,6 @@ class Conversation:
             self._duplicate(record)
         elif rule in (Rule.R10, Rule.R10B) and record.msg_type == "5" and self._held_logout_deadline is None:
             self._held_logout_deadline = self._now.mono + self.settings.logout_timeout
-        self._expected = record.expected
-        if self._state in LOGGED_ON:
-            self._save_expected()
 
     def _save_expected(self) -> None:
         taken = self._unacknowledged[0][1] if self._unacknowledged else self._expected
@@ -294,6 +308,7 @@ class Conversation:
         if self._state is State.ACTIVE:
             self._events.append(ev.LoggedOut(text, by_peer=True))
             self._move(Cause.LOGOUT_IN)
+            self._await_logout()
             self._say("5")
         elif self._state is State.LOGOUT_SENT:
             self._events.append(ev.LoggedOut(text, by_peer=False))
@@ -319,8 +334,9 @@ class Conversation:
     def _on_sent(self, record: SentRecord) -> None:
         self._events.append(self._outbox.sent(record))
         self._liveness.spoke(self._now)
-        if record.msg_type == "5":
-            self._logout_deadline = self._now.mono + self.settings.logout_timeout
+        if self._logout_deadline is not None and (record.replay or record.msg_type == "5"):
+            # A replay that is under way goes before our Logout, and takes its time as long as it makes progress.
+            self._await_logout()
         elif record.msg_type == "A" and not self._may_request and self._state in LOGGED_ON:
             # An acceptor's Logon goes first, then it may ask for what is missing (R10c).
             self._may_request = True

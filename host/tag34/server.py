@@ -16,7 +16,6 @@ from .hub import DeviceHub
 from .message import FixMessage, first_message
 from .session import Session
 from .settings import SessionSettings
-from .states import State
 from .store import MessageStore
 
 #: What an application gives to :func:`serve`: called with each session that is up.
@@ -75,7 +74,7 @@ class Server:
             return
         # A handler that still works off what an earlier connection brought keeps the session: two of them would take
         # messages twice.
-        if session.state is not State.DISCONNECTED or any(held.session is session for held in self.connections):
+        if any(held.session is session for held in self.connections):
             self._refuse(transport, f"session is up already: 8={caller[0]} 49={caller[2]} 56={caller[1]}")
             return
         on_event = self._on_event

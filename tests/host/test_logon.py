@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from tag34 import Closed, Device, Disconnect, LoggedOn, LoggedOut, MemoryStore, Message, RecoveryOpened, State
+from tag34 import (
+    Closed,
+    Device,
+    Disconnect,
+    LoggedOn,
+    LoggedOut,
+    MemoryStore,
+    Message,
+    RecoveryOpened,
+    ReplayDone,
+    State,
+)
 from tag34_sim.messages import Field, damaged_checksum
 from tests.host.bench import Bench, numbers, types
 
@@ -74,12 +85,18 @@ def test_h1_acceptor_answers_a_reset(device: Device) -> None:
 def test_h1_peer_resets_a_session_that_is_up(initiator: Bench) -> None:
     initiator.log_on()
     initiator.send()
+    initiator.peer("8")
     initiator.seq = 1
     (logon,) = initiator.peer("A", [(98, 0), (108, 30), (141, "Y")])
     assert [logon[tag] for tag in (35, 34, 141)] == ["A", "1", "Y"]
     assert numbers(initiator.send()) == [2]
     initiator.peer("8")
-    assert [message.seq for message in initiator.of(Message)] == [2]
+    assert [message.seq for message in initiator.of(Message)] == [2, 2]
+    old, new = initiator.of(Message)
+    initiator.session.acknowledge(old)
+    assert initiator.session.store.expected == 2  # the new 2 has not been taken
+    initiator.session.acknowledge(new)
+    assert initiator.session.store.expected == 3
 
 
 def test_h1_fix40_has_no_reset_flag(device: Device) -> None:
@@ -170,6 +187,22 @@ def test_h1_sending_time_far_away_gets_no_session(device: Device, who: str, seco
     assert logout[35] == "5"
     assert bench.of(Disconnect)
     assert not bench.of(LoggedOn)
+
+
+def test_h1_what_follows_a_refused_logon_is_nothing(acceptor: Bench) -> None:
+    """The device took it for a session when it judged what came in the same segment."""
+    acceptor.connect()
+    logon = acceptor.message("A", [(98, 0), (108, 30)], time="20240229-11:00:00")
+    sent = acceptor.receive(logon, acceptor.message("8"), acceptor.message("1", [(112, "x")]))
+    assert types(sent) == "35"
+    assert not acceptor.of(Message)
+    assert acceptor.session.store.expected == 1
+
+
+def test_h1_initiator_keeps_its_heartbeat(initiator: Bench) -> None:
+    initiator.connect()
+    initiator.peer("A", [(98, 0)])
+    assert initiator.of(LoggedOn)[0].heartbeat == 30
 
 
 @pytest.mark.parametrize(("limit", "stamp"), [(None, "19990101-00:00:00"), (300.0, "20240229-11:55:01")])
@@ -269,6 +302,14 @@ def test_h1_next_expected_of_an_initiator(device: Device) -> None:
     bench.seq = 8
     sent = bench.peer("A", [(98, 0), (108, 30), (789, 4)])
     assert [(message[35], message[34], message[36]) for message in sent] == [("4", "4", "6")]
+
+
+def test_h1_next_expected_and_nothing_missing(device: Device) -> None:
+    bench = Bench(device, next_expected=True, store=MemoryStore(expected=8, next_out=5))
+    bench.connect()
+    bench.seq = 8
+    assert bench.peer("A", [(98, 0), (108, 30), (789, 6)]) == []
+    assert not bench.of(ReplayDone)
 
 
 def test_h1_next_expected_too_high(device: Device) -> None:

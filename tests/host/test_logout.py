@@ -76,6 +76,17 @@ def test_h4_held_logout_waits_for_recovery(bench: Bench) -> None:
     sent = bench.peer("8", seq=2, possdup=True)
     assert types(sent) == "5"
     assert [message.seq for message in bench.of(Message)] == [2]
+    assert bench.wait(11) == []
+    assert bench.of(Disconnect) == [Disconnect("logged out by the peer", clean=True)]
+
+
+def test_h4_held_logout_of_numbers_that_are_reset(bench: Bench) -> None:
+    bench.seq = 3
+    bench.peer("5")
+    bench.seq = 1
+    bench.peer("A", [(98, 0), (108, 30), (141, "Y")])
+    bench.wait(20)
+    assert bench.session.logged_on
 
 
 def test_h4_held_logout_does_not_wait_for_ever(device: Device) -> None:
@@ -102,6 +113,20 @@ def test_h4_logout_behind_a_replay(device: Device) -> None:
         bench.take(bench.session.continue_replay(bench.now))
     assert types(bench.sent) == "DDDD5"
     assert not bench.of(Disconnect)
+
+
+def test_h4_logout_behind_a_replay_that_stands_still(device: Device) -> None:
+    """The peer reads nothing: it does not hold us for ever."""
+    bench = Bench(device, replay_batch=2, logout_timeout=3).log_on()
+    for _ in range(4):
+        bench.send()
+    bench.peer("2", [(7, 2), (16, 0)])
+    bench.session.pause_replay(True)
+    bench.take(bench.session.logout(bench.now))
+    bench.wait(2.9)
+    assert not bench.of(Disconnect)
+    bench.wait(0.2)
+    assert bench.of(Disconnect)
 
 
 def test_nothing_is_sent_without_a_session(bench: Bench) -> None:
