@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Const, Mux, Value
+from amaranth import Array, Cat, Const, Mux, Value
 
 
 def digits_of(value: Value) -> list[Value]:
@@ -43,3 +43,10 @@ def add_digit(a: Value, b: Value, carry: Value) -> tuple[Value, Value]:
     total = (a + b + carry)[:5]
     over = total >= 10
     return Mux(over, total - 10, total)[:4], over
+
+
+def add_constant_digit(a: Value, b: int, carry: Value) -> tuple[Value, Value]:
+    """One decimal place of a sum with the constant digit ``b``, as a table: (digit, carry). ``a`` above nine counts as nine."""
+    sums = [min(digit, 9) + b + c for c in (0, 1) for digit in range(16)]
+    index = Cat(a, carry)
+    return Array(Const(total % 10, 4) for total in sums)[index], Array(Const(total // 10, 1) for total in sums)[index]

@@ -32,7 +32,7 @@ class Core(wiring.Component):
         address, write, write_data, read, read_data: registers (:class:`~tag34_hdl.registers.Registers`).
         idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not count.
 
-    Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered at ``tx``: four cycles. Last
+    Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered at ``tx``: two cycles. Last
     byte of a message in order to its first byte offered at ``deliver``: four cycles. Throughput: one beat per cycle.
     """
 
@@ -83,6 +83,7 @@ class Core(wiring.Component):
             composer_ident.en.eq(composer.ident_enable),
             composer.ident_data.eq(composer_ident.data),
             composer.ident_lengths.eq(registers.ident_lengths),
+            composer.reload.eq(registers.ident_changed),
         ]
 
         # Receive.

@@ -54,6 +54,7 @@ class Registers(wiring.Component):
                 "time_load": Out(1),
                 "time_run": Out(1),
                 "ident_write": Out(1),
+                "ident_changed": Out(1),
                 "ident_address": Out(2 + IDENT_BITS),
                 "ident_data": Out(8),
                 "ident_lengths": Out(3 * IDENT_BITS),
@@ -160,6 +161,7 @@ class Registers(wiring.Component):
         storage("RESEND_RETRIES", self.config.resend_retries)
         m.d.comb += [
             self.ident_write.eq(written("IDENT")),
+            self.ident_changed.eq(written("IDENT") | written("IDENT_LENGTH")),
             self.ident_data.eq(data[:8]),
             self.ident_address.eq(data[8:]),
         ]

@@ -63,12 +63,16 @@ class Clock(wiring.Component):
             with m.If(counts):
                 m.d.sync += fraction.eq(Mux(extra, total - self.clock_hz, total))
 
+        # The sum is made one cycle ahead, so that its carry is a register when it goes up.
+        next_nano = Signal(12)
+        next_carry = Signal()
         nano = []
         carry: Value = extra
         step = to_bcd(whole, 3)
-        for place, digit in enumerate(bcd.digits_of(time.nano)):
-            result, carry = bcd.add_digit(digit, C((step >> 4 * place) & 0xF, 4), carry)
+        for place, digit in enumerate(bcd.digits_of(Mux(counts, next_nano, time.nano))):
+            result, carry = bcd.add_constant_digit(digit, (step >> 4 * place) & 0xF, carry)
             nano.append(result)
+        m.d.sync += [next_nano.eq(Cat(nano)), next_carry.eq(carry)]
 
         # Units from microseconds up, each with its last value and the one behind that.
         date, day = time.date, time.day
@@ -92,8 +96,8 @@ class Clock(wiring.Component):
         with m.If(settle != 0):
             m.d.sync += settle.eq(settle - 1)
         with m.If(counts):
-            m.d.sync += time.nano.eq(Cat(nano))
-        up: Value = counts & carry
+            m.d.sync += time.nano.eq(next_nano)
+        up: Value = counts & next_carry
         for index, (unit, last, first) in enumerate(units):
             at_end = Signal(name=f"at_end_{index}")
             m.d.sync += at_end.eq(unit == last)

@@ -104,8 +104,9 @@ REQUEST_TYPE = ord("2")
 class Composer(wiring.Component):
     """Builds whole FIX messages: 8, 9, 35, 49, 56, 34, 52, what the sender gave, 10. BodyLength and CheckSum are computed.
 
-    A message is a program of steps (:data:`PROGRAM`). Three stages move together: the first walks over the steps and addresses the memories, the
-    second has the byte from where it comes, the third offers it. A host message is stored whole before it may start, so that its length is
+    A message is a program of steps (:data:`PROGRAM`). Four stages move together: the first walks over the steps and addresses the memories, the
+    next two have the byte as its source gave it, the last offers it. They are filled before a message starts, as all messages begin with the
+    same bytes; starting a message is to show the first of them. A host message is stored whole before it may start, so that its length is
     known and a request waits for one message at most (S3).
     ``next_out`` is counted up when the first byte of a message is taken (S2).
 
@@ -117,6 +118,7 @@ class Composer(wiring.Component):
             One longer than max_message is not sent: event SEND_DROPPED.
         tx: the messages' bytes; ``last`` with the last of a message.
         records: SENT for each message whose first byte was taken, SEND_DROPPED.
+        reload: an ident or its length is being written: the stages are filled anew. Not while a message leaves.
         ident_addr, ident_data, ident_lengths: read port of the ident memory (data a cycle after an address with ``ident_enable``), lengths of the regions.
         time, fraction: now; digits of 52's fraction.
         set_next_out, new_next_out, next_out: the numbering. Not while a message leaves.
@@ -124,8 +126,8 @@ class Composer(wiring.Component):
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
 
-    Latency: ``request`` taken while idle to the first byte offered, three cycles. Throughput: one byte per cycle, but for up to three cycles before
-    BodyLength (more with a BeginString shorter than ``FIX.4.4``) and before CheckSum.
+    Latency: ``request`` taken while idle to the first byte offered, one cycle. Throughput: one byte per cycle, but for a few cycles before
+    BodyLength, which has to be converted, and before CheckSum.
     """
 
     def __init__(self, shape: Shape):
@@ -137,6 +139,7 @@ class Composer(wiring.Component):
                 "send_body": In(stream.Signature(shape.beat)),
                 "tx": Out(stream.Signature(shape.beat)),
                 "records": Out(stream.Signature(Record)),
+                "reload": In(1),
                 "ident_enable": Out(1),
                 "ident_addr": Out(2 + IDENT_BITS),
                 "ident_data": In(8),
@@ -212,17 +215,23 @@ class Composer(wiring.Component):
         now = Signal(Time)
 
         # Lengths, in small steps; the conversion is ready shortly before the first digit of BodyLength is due. Whatever a step needs is in a
-        # register by then: `lasts` has the place of the last byte, by source (and number).
+        # register by then: what ends in `last` is the place of a step's last byte.
         prelude = Signal(3)  # 0: done
         lengths = [self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS] for region in range(3)]
         digit_flags = [Signal(SEQ_DIGITS, name=f"digit_flags_{name}") for name in ("seq", "begin", "end")]
-        counts = [Signal(4, name=f"count_{name}") for name in ("seq", "begin", "end")]
-        type_length = Signal(range(MSG_TYPE_BYTES + 1))
-        time_length = Signal(range(28))
+        lasts = [Signal(4, name=f"last_{name}") for name in ("seq", "begin", "end")]  # place of the first digit
+        type_last = Signal(range(MSG_TYPE_BYTES))
+        time_last = Signal(range(28))
+        ident_lasts = [Signal(IDENT_BITS, name=f"ident_last_{region}") for region in range(3)]
+        body_last = Signal(range(shape.max_message))
         part_ident, part_rest, part_body = Signal(9), Signal(8), Signal(17)
         fixed = len("35=|49=|56=|34=|52=|")
         m.d.comb += decimal.value.eq(part_ident + part_rest + part_body)
-        m.d.sync += time_length.eq(Mux(self.fraction == 0, 17, self.fraction + 18))
+        m.d.sync += [
+            time_last.eq(Mux(self.fraction == 0, 16, self.fraction + 17)),
+            body_last.eq(body_length - 1),
+            *(last.eq(length - 1) for last, length in zip(ident_lasts, lengths, strict=True)),
+        ]
         with m.If(prelude != 0):
             m.d.sync += prelude.eq(prelude + 1)
         with m.Switch(prelude):
@@ -231,33 +240,34 @@ class Composer(wiring.Component):
                     m.d.sync += flags.eq(Cat(digit != 0 for digit in bcd.digits_of(value)))
                 for place in range(MSG_TYPE_BYTES):
                     with m.If(msg_type.word_select(place, 8) != 0):
-                        m.d.sync += type_length.eq(place + 1)
+                        m.d.sync += type_last.eq(place)
             with m.Case(2):
-                for flags, count in zip(digit_flags, counts, strict=True):
-                    m.d.sync += count.eq(1)
+                for flags, last in zip(digit_flags, lasts, strict=True):
+                    m.d.sync += last.eq(0)
                     for place in range(1, SEQ_DIGITS):
                         with m.If(flags[place]):
-                            m.d.sync += count.eq(place + 1)
+                            m.d.sync += last.eq(place)
             with m.Case(3):
                 m.d.sync += [
                     part_ident.eq(lengths[OURS] + lengths[THEIRS] + fixed),
-                    part_rest.eq(type_length + counts[0] + time_length),
-                    part_body.eq(Mux(is_request, len("7=|16=|") + counts[1] + counts[2], body_length)),
+                    # A number has one digit more than the place of its first says.
+                    part_rest.eq(type_last + lasts[0] + time_last + 3),
+                    part_body.eq(Mux(is_request, len("7=|16=|") + lasts[1] + lasts[2] + 2, body_length)),
                 ]
             with m.Case(4):
                 m.d.comb += decimal.start.eq(1)
                 m.d.sync += prelude.eq(0)
         length_flags = Signal(DIGITS)
         length_known = Signal(3)  # the digits are there, their flags, their count
-        length_count = Signal(range(DIGITS + 1))
+        length_last = Signal(range(DIGITS))
         m.d.sync += [
             length_known.eq(Cat((prelude == 0) & ~decimal.busy, length_known)),
             length_flags.eq(Cat(digit != 0 for digit in bcd.digits_of(decimal.digits))),
-            length_count.eq(1),
+            length_last.eq(0),
         ]
         for place in range(1, DIGITS):
             with m.If(length_flags[place]):
-                m.d.sync += length_count.eq(place + 1)
+                m.d.sync += length_last.eq(place)
 
         # -- First stage: the step at hand, the step ahead ----------------------------------------------------------------------------------
         ahead_port = program.read_port()
@@ -275,26 +285,27 @@ class Composer(wiring.Component):
         quiet = Signal(3)  # cycles without a byte for the checksum: its digits are ready
         with m.Switch(ahead_source):
             with m.Case(Source.IDENT):
-                m.d.comb += ahead_left.eq(Array(lengths)[ahead_what[:2]] - 1)
+                m.d.comb += ahead_left.eq(Array(ident_lasts)[ahead_what[:2]])
             with m.Case(Source.NUMBER):
-                m.d.comb += ahead_left.eq(Array([length_count, *counts])[ahead_what[:2]] - 1)
+                m.d.comb += ahead_left.eq(Array([length_last, *lasts])[ahead_what[:2]])
                 with m.If(ahead_what[:2] == Numbers.BODY_LENGTH.value):
                     m.d.comb += ahead_ready.eq(length_known.all())
             with m.Case(Source.TYPE):
-                m.d.comb += ahead_left.eq(type_length - 1)
+                m.d.comb += ahead_left.eq(type_last)
             with m.Case(Source.TIME):
-                m.d.comb += ahead_left.eq(time_length - 1)
+                m.d.comb += ahead_left.eq(time_last)
             with m.Case(Source.SUM):
                 m.d.comb += [ahead_left.eq(2), ahead_ready.eq(quiet.all())]
             with m.Case(Source.BODY):
-                m.d.comb += ahead_left.eq(body_length - 1)
+                m.d.comb += ahead_left.eq(body_last)
 
-        advance = Signal()  # the byte offered, if any, is taken
+        filled = Signal()  # the last stage has a byte
+        advance = Signal()  # it has none, or it is taken
         fire = Signal()  # a byte goes from the first stage to the second
         step = Signal()  # it is the step's last
         m.d.comb += [
-            advance.eq(~self.tx.valid | self.tx.ready),
-            fire.eq(active & advance & (source != Source.END) & (~is_last | ahead_ready)),
+            advance.eq(~filled | (self.tx.valid & self.tx.ready)),
+            fire.eq((settling == 0) & advance & (source != Source.END) & (~is_last | ahead_ready)),
             step.eq(fire & is_last),
         ]
         with m.If(fire):
@@ -316,7 +327,7 @@ class Composer(wiring.Component):
             with m.Case(Then.TRAILER):
                 m.d.comb += ahead_port.addr.eq(TRAILER_AT)
 
-        # -- Second stage: the byte from its source -------------------------------------------------------------------------------------------
+        # -- Second and third stage: the byte from its source -------------------------------------------------------------------------------------------
         numbers = Array([decimal.digits, seq, begin, end])
         digit = Array(bcd.digits_of(numbers[what[:2]]))[left[:4]]
         clock_characters = []
@@ -339,7 +350,7 @@ class Composer(wiring.Component):
                 m.d.comb += character.eq(Array(clock_characters)[place[:5]])
             with m.Case(Source.SUM):
                 m.d.comb += character.eq(Cat(Array(checksum.digits[i] for i in range(3))[place[:2]], C(3, 4)))
-        read, literal = Signal(), Signal(8)
+        read, literal = Signal(), Signal(8, reset_less=True)
         from_ident, from_body = Signal(), Signal()
         read_summed, read_last = Signal(), Signal()
         m.d.comb += [
@@ -348,8 +359,23 @@ class Composer(wiring.Component):
             store_read.addr.eq(place),
             store_read.en.eq(fire),
         ]
+        # Block memory is slow to leave: its bytes get a register before they are chosen from.
+        latched, latched_literal = Signal(), Signal(8)
+        latched_ident, latched_body = Signal(8, reset_less=True), Signal(8, reset_less=True)
+        latched_from_ident, latched_from_body = Signal(), Signal()
+        latched_summed, latched_last = Signal(), Signal()
         with m.If(advance):
-            m.d.sync += read.eq(fire)
+            m.d.sync += [
+                read.eq(fire),
+                latched.eq(read),
+                latched_literal.eq(literal),
+                latched_ident.eq(self.ident_data),
+                latched_body.eq(store_read.data),
+                latched_from_ident.eq(from_ident),
+                latched_from_body.eq(from_body),
+                latched_summed.eq(read_summed),
+                latched_last.eq(read_last),
+            ]
         with m.If(fire):
             m.d.sync += [
                 literal.eq(character),
@@ -359,24 +385,26 @@ class Composer(wiring.Component):
                 read_last.eq(step & (ahead_source == Source.END)),
             ]
 
-        # -- Third stage: the byte offered --------------------------------------------------------------------------------------------------
+        # -- Last stage: the byte offered -----------------------------------------------------------------------------------------------------
         offered_summed = Signal()
         taken = Signal()
         m.d.comb += [
             self.tx.payload.count.eq(1),
+            self.tx.valid.eq(filled & active),
             taken.eq(self.tx.valid & self.tx.ready),
             checksum.byte.eq(self.tx.payload.data),
             checksum.add.eq(taken & offered_summed),
         ]
         with m.If(advance):
             m.d.sync += [
-                self.tx.valid.eq(read),
-                self.tx.payload.data.eq(Mux(from_ident, self.ident_data, Mux(from_body, store_read.data, literal))),
-                self.tx.payload.last.eq(read_last),
-                offered_summed.eq(read_summed),
+                filled.eq(latched),
+                self.tx.payload.data.eq(Mux(latched_from_ident, latched_ident, Mux(latched_from_body, latched_body, latched_literal))),
+                self.tx.payload.last.eq(latched_last),
+                offered_summed.eq(latched_summed),
             ]
+        # The checksum's digits are ready when nothing to be summed has been under way for three cycles.
         m.d.sync += quiet.eq(Cat(1, quiet))
-        with m.If((read & read_summed) | (self.tx.valid & offered_summed)):
+        with m.If((read & read_summed) | (latched & latched_summed) | (filled & offered_summed)):
             m.d.sync += quiet.eq(0)
 
         # -- Start, first byte, end -----------------------------------------------------------------------------------------------------------
@@ -386,7 +414,8 @@ class Composer(wiring.Component):
         record = self.records.payload
         sent_cycle = Signal(CYCLE)
         m.d.comb += [
-            self.records.valid.eq(telling | dropping),
+            # A request's REQUEST event is on its way when its first byte is offered; BodyLength is known long after it has arrived.
+            self.records.valid.eq((telling & length_known.all()) | dropping),
             record.kind.eq(Mux(dropping, RecordKind.EVENT, RecordKind.SENT)),
             record.code.eq(Mux(dropping, EventCode.SEND_DROPPED, 0)),
             record.msg_type.eq(Mux(dropping, 0, msg_type)),
@@ -394,7 +423,7 @@ class Composer(wiring.Component):
             record.flags.eq(Mux(dropping, 0, Flag.SEQ | Mux(is_replay, Flag.REPLAY, 0) | Mux(is_request, Flag.DEVICE, 0))),
             record.cycle.eq(sent_cycle),
         ]
-        with m.If(self.records.ready):
+        with m.If(self.records.valid & self.records.ready):
             m.d.sync += [telling.eq(0), dropping.eq(0)]
 
         free = Signal()
@@ -405,7 +434,8 @@ class Composer(wiring.Component):
         host_good = ~too_long & (numbered | header.replay)
         m.d.sync += numbered.eq(self.next_out <= MAX_SEQ_BCD)
         m.d.comb += [
-            free.eq(~active & ~telling & ~dropping & (settling == 0)),
+            # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
+            free.eq(~active & ~telling & ~dropping & (settling == 0) & ~self.clear),
             asked.eq(request_held | self.request.valid),
             start.eq(free & Mux(asked, numbered, host_ready & host_good)),
         ]
@@ -434,7 +464,7 @@ class Composer(wiring.Component):
 
         first_taken = Signal()
         first_offered = Signal()
-        m.d.comb += [first_offered.eq(read & advance & ~begun & ~self.tx.valid), first_taken.eq(taken & ~begun)]
+        m.d.comb += [first_offered.eq(start), first_taken.eq(taken & ~begun)]
         with m.If(first_offered):
             m.d.sync += sent_cycle.eq(self.cycle + 1)
         with m.If(first_taken):
@@ -445,6 +475,8 @@ class Composer(wiring.Component):
         rewind = Signal()
         with m.If(taken & self.tx.payload.last):
             m.d.comb += [rewind.eq(1), release_body.eq(~is_request)]
+        with m.If(self.reload & ~active):
+            m.d.comb += rewind.eq(1)
         with m.If(self.set_next_out):
             m.d.sync += self.next_out.eq(self.new_next_out)
         with m.If(self.clear):
@@ -452,9 +484,9 @@ class Composer(wiring.Component):
             with m.If(active & is_request & ~begun & ~first_taken):
                 m.d.comb += rewind.eq(1)
 
-        # Back to the first step: two reads fill the steps ahead and at hand. `numbered` and the lengths settle meanwhile.
+        # Back to the first step: two reads fill the steps ahead and at hand, then the stages fill.
         with m.If(rewind):
-            m.d.sync += [active.eq(0), begun.eq(0), self.tx.valid.eq(0), read.eq(0), prelude.eq(0), settling.eq(3)]
+            m.d.sync += [active.eq(0), begun.eq(0), filled.eq(0), latched.eq(0), read.eq(0), prelude.eq(0), settling.eq(3)]
         with m.If(settling != 0):
             m.d.sync += settling.eq(settling - 1)
         with m.Switch(settling):
@@ -471,5 +503,5 @@ class Composer(wiring.Component):
                     is_last.eq(1),
                     at.eq(1),
                 ]
-        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping & (settling == 0))
+        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping & filled)
         return m

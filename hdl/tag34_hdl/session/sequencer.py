@@ -117,12 +117,12 @@ class Sequencer(wiring.Component):
         phase = Signal(Phase)
         may_request = Signal()
         highest = Signal(NUMBER)
-        top = Signal(NUMBER)  # highest number in the window
+        top = Signal(NUMBER, reset_less=True)  # highest number in the window
         top_valid = Signal()
         recovery = Signal()
-        end = Signal(NUMBER)  # of the open range (policies CLOSED and CHUNK)
+        end = Signal(NUMBER, reset_less=True)  # of the open range (policies CLOSED and CHUNK)
         again_done = Signal()  # R13a has repeated the request for this value of `expected`
-        first_begin = Signal(NUMBER)  # lowest begin of the requests on this connection
+        first_begin = Signal(NUMBER, reset_less=True)  # lowest begin of the requests on this connection
         begin_valid = Signal()
         timer = Signal(32)
         retries = Signal(8)
@@ -135,8 +135,8 @@ class Sequencer(wiring.Component):
         ]
 
         # -- The message at hand ------------------------------------------------------------------------------------------------------
-        message = Signal(shape.fields)
-        frame = Signal(Frame)
+        message = Signal(shape.fields, reset_less=True)
+        frame = Signal(Frame, reset_less=True)
         rule = Signal(Rule)
         body_pending = Signal()  # a message is waiting for its preparation or its frame
         body = Signal()
@@ -147,7 +147,7 @@ class Sequencer(wiring.Component):
             m.d.sync += body_pending.eq(1)
 
         # The window's answer is taken into a register before anything depends on it: block memory is slow to leave.
-        entry = Signal(shape.window_entry)
+        entry = Signal(shape.window_entry, reset_less=True)
         m.d.sync += entry.eq(window.entry)
 
         # -- Preparation: facts, then the row, then the request it would cause ----------------------------------------------------------
@@ -191,15 +191,21 @@ class Sequencer(wiring.Component):
             ]
 
         # The range that would be asked for if it opened now, given `highest` and whether that message is in the window.
-        range_highest = Signal(NUMBER)
+        range_highest = Signal(NUMBER, reset_less=True)
         range_kept = Signal()
-        range_below = Signal(NUMBER)
-        range_end = Signal(NUMBER)
+        range_below = Signal(NUMBER, reset_less=True)
+        range_end = Signal(NUMBER, reset_less=True)
         opens = Signal()  # R11 by the message at hand
         repeats = Signal()  # R13a by the message at hand
         kept = Signal()  # the message at hand gets, or has, a place in the window
         stored = Signal()  # it is not longer than max_message, its fields may be told
         cause = Signal(Rule)
+        # What its commit will do, each in a register of its own.
+        plan_early = Signal()  # deliver ahead of its turn
+        plan_push = Signal()  # deliver
+        plan_hold = Signal()  # keep it in the window
+        plan_put = Signal()  # write a window entry
+        plan_take = Signal()  # its slot is not used for the next message
 
         def range_step_below() -> list:
             return [range_below.eq(Mux(range_kept, bcd.decrement(range_highest), range_highest))]
@@ -209,24 +215,30 @@ class Sequencer(wiring.Component):
             return [range_end.eq(Mux(cut, expected.chunk_end, range_below))]
 
         # -- Jumps and walks over the window --------------------------------------------------------------------------------------------
-        target = Signal(NUMBER)
-        target_low = Signal(shape.window_bits)
+        target = Signal(NUMBER, reset_less=True)
+        target_low = Signal(shape.window_bits, reset_less=True)
         walk_place = Signal(shape.window_bits)
         walk_left = Signal(shape.window_bits + 1)
         walk_all = Signal()  # empty the whole window; else only up to `target`, `expected` walks along
         load_low = Signal()  # the low bits of `target` are known
         is_reset = Signal()  # the jump is R3's: `highest` is set anew
         close_now = Signal()  # the open range ends whatever its numbers (R3, R5)
+        top_reaches = Signal()  # the window holds something at or above `target`
         past_end = Signal()
         past_highest = Signal()
 
         # -- Records ------------------------------------------------------------------------------------------------------------------
-        record = self.records.payload
-        m.d.comb += record.session.eq(0)
+        # Told into a register, so that the long way to the words ends there.
+        record = Signal(Record)
+        tells = Signal()
+        can_tell = Signal()
+        m.d.comb += can_tell.eq(~self.records.valid | self.records.ready)
+        with m.If(can_tell):
+            m.d.sync += [self.records.valid.eq(tells), self.records.payload.eq(record)]
 
         def emit_event(code: EventCode, *, seq: Value | None = None, number: Value | None = None, why: Value | int = 0) -> None:
             m.d.comb += [
-                self.records.valid.eq(1),
+                tells.eq(1),
                 record.kind.eq(RecordKind.EVENT),
                 record.code.eq(code),
                 record.rule.eq(why),
@@ -244,7 +256,7 @@ class Sequencer(wiring.Component):
                 self.push.eq(1),
                 self.delivery.slot.eq(slot),
                 self.delivery.length.eq(length),
-                self.records.valid.eq(1),
+                tells.eq(1),
                 record.kind.eq(RecordKind.DELIVER),
                 record.msg_type.eq(source.msg_type),
                 record.seq.eq(seq),
@@ -279,7 +291,7 @@ class Sequencer(wiring.Component):
             self.request.payload.begin.eq(expected.value),
             self.request.payload.end.eq(Mux(infinity, Mux(config.infinity_old, INFINITY_OLD, 0), wanted_end)),
         ]
-        request_end = Signal(NUMBER)  # as sent, for the record
+        request_end = Signal(NUMBER, reset_less=True)  # as sent, for the record
 
         def note_request() -> list:
             actions = [request_end.eq(self.request.payload.end)]
@@ -363,7 +375,18 @@ class Sequencer(wiring.Component):
                 m.next = "PREPARE BELOW"
 
             with m.State("PREPARE BELOW"):
-                m.d.sync += [*range_step_below(), cause.eq(Mux(opens, Rule.R11, Rule.R13A))]
+                early = (rule == Rule.R10C) | (rule == Rule.R10D)
+                pushes = early | (rule == Rule.R5) | (rule == Rule.R8)
+                m.d.sync += [
+                    *range_step_below(),
+                    cause.eq(Mux(opens, Rule.R11, Rule.R13A)),
+                    plan_early.eq(early),
+                    plan_push.eq(pushes),
+                    plan_hold.eq(rule == Rule.R10),
+                    plan_put.eq((early | (rule == Rule.R10)) & kept),
+                    # A held GapFill needs no bytes.
+                    plan_take.eq(pushes | ((rule == Rule.R10) & ~message.is_sequence_reset)),
+                ]
                 m.next = "PREPARE END"
 
             with m.State("PREPARE END"):
@@ -385,11 +408,32 @@ class Sequencer(wiring.Component):
                     m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0), body_pending.eq(0)]
                     m.next = "MESSAGE"
                 # A commit may have to tell of a delivery in the same cycle.
-                with m.Elif(self.records.ready):
+                with m.Elif(can_tell):
                     m.d.comb += self.frame.ready.eq(1)
                     m.d.sync += [frame.eq(self.frame.payload), in_message.eq(1), advanced.eq(0), body_pending.eq(0)]
                     m.d.sync += [is_reset.eq(0), close_now.eq(0), load_low.eq(1)]
                     m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
+                    with m.If(plan_push):
+                        length = self.frame.payload.length
+                        emit_delivery(slot=self.current, length=length, seq=message.seq, source=message, early=plan_early)
+                    with m.If(plan_put):
+                        kind = Mux(message.is_sequence_reset, EntryState.GAP_FILL, EntryState.MESSAGE)
+                        m.d.comb += window.put.eq(1)
+                        m.d.comb += [
+                            window.put_place.eq(message.seq_low),
+                            window.put_entry.state.eq(Mux(plan_early, EntryState.CONSUMED, kind)),
+                            window.put_entry.slot.eq(self.current),
+                            window.put_entry.length.eq(self.frame.payload.length),
+                            window.put_entry.msg_type.eq(message.msg_type),
+                            window.put_entry.possdup.eq(message.possdup),
+                            window.put_entry.possresend.eq(message.possresend),
+                            window.put_entry.new_seq.eq(message.new_seq),
+                            window.put_entry.new_seq_low.eq(message.new_seq_low),
+                            window.put_entry.new_seq_ok.eq(message.new_seq_ok),
+                        ]
+                        with m.If(seq_above_top):
+                            m.d.sync += [top.eq(message.seq), top_valid.eq(1)]
+                    m.d.comb += self.take.eq(plan_take)
                     m.next = "MESSAGE"
                     with m.Switch(rule):
                         with m.Case(Rule.F5, Rule.R4, Rule.R9B):
@@ -401,8 +445,6 @@ class Sequencer(wiring.Component):
                         with m.Case(Rule.R3A):
                             m.next = "UNCHANGED"
                         with m.Case(Rule.R5):
-                            m.d.comb += self.take.eq(1)
-                            emit_delivery(slot=self.current, length=self.frame.payload.length, seq=message.seq, source=message)
                             m.d.sync += [phase.eq(Phase.ACTIVE), close_now.eq(1), highest.eq(1), *forget(), *moved()]
                             m.d.sync += [target.eq(2), target_low.eq(2), *begin_walk(everything=True)]
                             m.next = "WALK"
@@ -410,47 +452,16 @@ class Sequencer(wiring.Component):
                             m.d.sync += [*begin_walk(everything=False), *moved()]
                             m.next = "WALK"
                         with m.Case(Rule.R8):
-                            m.d.comb += [self.take.eq(1), expected.increment.eq(1)]
-                            emit_delivery(slot=self.current, length=self.frame.payload.length, seq=message.seq, source=message)
                             m.d.sync += moved()
                             with m.If(message.is_logon):
                                 m.d.sync += phase.eq(Phase.ACTIVE)
                             with m.If(seq_above_highest):
                                 m.d.sync += highest.eq(message.seq)
-                            m.next = "RELEASE"
+                            m.next = "ADVANCE"
                         with m.Case(Rule.R10, Rule.R10A, Rule.R10B, Rule.R10C, Rule.R10D):
                             m.d.sync += highest.eq(range_highest)
-                            early = (rule == Rule.R10C) | (rule == Rule.R10D)
-                            hold = rule == Rule.R10
                             with m.If(rule == Rule.R10C):
                                 m.d.sync += phase.eq(Phase.ACTIVE)
-                            with m.If(early):
-                                m.d.comb += self.take.eq(1)
-                                emit_delivery(
-                                    slot=self.current, length=self.frame.payload.length, seq=message.seq, source=message, early=1
-                                )
-                            with m.If((hold | early) & kept):
-                                # A held GapFill needs no bytes: its slot is used again.
-                                is_fill = message.is_sequence_reset
-                                m.d.comb += [
-                                    window.put.eq(1),
-                                    window.put_place.eq(message.seq_low),
-                                    window.put_entry.state.eq(
-                                        Mux(early, EntryState.CONSUMED, Mux(is_fill, EntryState.GAP_FILL, EntryState.MESSAGE))
-                                    ),
-                                    window.put_entry.slot.eq(self.current),
-                                    window.put_entry.length.eq(self.frame.payload.length),
-                                    window.put_entry.msg_type.eq(message.msg_type),
-                                    window.put_entry.possdup.eq(message.possdup),
-                                    window.put_entry.possresend.eq(message.possresend),
-                                    window.put_entry.new_seq.eq(message.new_seq),
-                                    window.put_entry.new_seq_low.eq(message.new_seq_low),
-                                    window.put_entry.new_seq_ok.eq(message.new_seq_ok),
-                                ]
-                                with m.If(hold & ~is_fill):
-                                    m.d.comb += self.take.eq(1)
-                                with m.If(seq_above_top):
-                                    m.d.sync += [top.eq(message.seq), top_valid.eq(1)]
                             with m.If(opens | repeats):
                                 m.d.comb += self.request.valid.eq(1)
                                 m.next = "REQUEST"
@@ -461,14 +472,9 @@ class Sequencer(wiring.Component):
             # -- Moving `expected` -----------------------------------------------------------------------------------------------------
             with m.State("WALK"):
                 m.d.comb += window.place.eq(walk_place)
+                m.d.sync += top_reaches.eq(top_valid & (top >= target))
                 with m.If((window.count == 0) | (walk_left == 0)):
-                    m.d.comb += [
-                        expected.load.eq(1),
-                        expected.load_low.eq(load_low),
-                        expected.new_value.eq(target),
-                        expected.new_low.eq(target_low),
-                    ]
-                    m.next = "ARRIVE"
+                    m.next = "LOAD"
                 with m.Elif(~walk_all & (expected.value == target)):
                     m.next = "ARRIVE"
                 with m.Else():
@@ -490,14 +496,26 @@ class Sequencer(wiring.Component):
                 with m.If(step):
                     with m.If(entry.state != EntryState.EMPTY):
                         clear_entry(walk_place)
-                    m.d.comb += expected.increment.eq(~walk_all)
                     m.d.sync += [walk_place.eq(walk_place + 1), walk_left.eq(walk_left - 1)]
-                    m.next = "WALK"
+                    m.next = "WALK STEP"
+
+            with m.State("WALK STEP"):
+                m.d.comb += expected.increment.eq(~walk_all)
+                m.next = "WALK"
+
+            with m.State("LOAD"):
+                m.d.comb += [
+                    expected.load.eq(1),
+                    expected.load_low.eq(load_low),
+                    expected.new_value.eq(target),
+                    expected.new_low.eq(target_low),
+                ]
+                m.next = "ARRIVE"
 
             with m.State("ARRIVE"):
                 # Only R3 and the host set `highest` anew; a GapFill leaves it.
                 with m.If(is_reset):
-                    with m.If(top_valid & (top >= target)):
+                    with m.If(top_reaches):
                         m.d.sync += highest.eq(top)
                     with m.Else():
                         m.d.sync += [highest.eq(bcd.decrement(target)), top_valid.eq(0)]
@@ -506,6 +524,10 @@ class Sequencer(wiring.Component):
                         m.next = "RELEASE"
                 with m.Else():
                     m.next = "IDLE"
+
+            with m.State("ADVANCE"):
+                m.d.comb += expected.increment.eq(1)
+                m.next = "RELEASE"
 
             with m.State("RELEASE"):
                 m.d.comb += window.place.eq(expected.low)
@@ -525,37 +547,37 @@ class Sequencer(wiring.Component):
                         m.next = "RANGE"
                     with m.Case(EntryState.MESSAGE):
                         emit_delivery(slot=entry.slot, length=entry.length, seq=expected.value, source=entry)
-                        m.d.comb += self.push.eq(self.records.ready)
-                        with m.If(self.records.ready):
+                        m.d.comb += self.push.eq(can_tell)
+                        with m.If(can_tell):
                             clear_entry(expected.low)
-                            m.d.comb += expected.increment.eq(1)
                             m.d.sync += moved()
-                            m.next = "RELEASE"
+                            m.next = "ADVANCE"
                     with m.Case(EntryState.CONSUMED):
                         clear_entry(expected.low)
-                        m.d.comb += expected.increment.eq(1)
                         m.d.sync += moved()
-                        m.next = "RELEASE"
+                        m.next = "ADVANCE"
                     with m.Case(EntryState.GAP_FILL):
                         clear_entry(expected.low)
                         with m.If(entry.new_seq_ok):
-                            m.next = "HELD FILL"
+                            m.next = "HELD COMPARE"
                         with m.Else():
                             m.next = "HELD BAD"
 
+            with m.State("HELD COMPARE"):
+                m.next = "HELD BAD"
+                with m.If(target > expected.value):
+                    m.next = "HELD FILL"
+
             with m.State("HELD FILL"):
-                with m.If(target <= expected.value):
-                    m.next = "HELD BAD"
-                with m.Else():
-                    emit_event(EventCode.HELD_GAP_FILL, seq=expected.value, number=target)
-                    with m.If(self.records.ready):
-                        m.d.sync += [*begin_walk(everything=False), *moved()]
-                        m.next = "WALK"
+                emit_event(EventCode.HELD_GAP_FILL, seq=expected.value, number=target)
+                with m.If(can_tell):
+                    m.d.sync += [*begin_walk(everything=False), *moved()]
+                    m.next = "WALK"
 
             with m.State("HELD BAD"):
                 # R10e: its number is missing again.
                 emit_event(EventCode.HELD_BAD_GAP_FILL, seq=expected.value)
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     with m.If(top == expected.value):
                         m.d.sync += top_valid.eq(0)
                     m.next = "RANGE"
@@ -576,7 +598,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += cause.eq(Rule.R11)
                 with m.If(closes):
                     emit_event(EventCode.RECOVERY_CLOSED, seq=expected.value)
-                with m.If(~closes | self.records.ready):
+                with m.If(~closes | can_tell):
                     m.d.sync += close_now.eq(0)
                     with m.If(closes):
                         m.d.sync += recovery.eq(0)
@@ -601,37 +623,37 @@ class Sequencer(wiring.Component):
 
             with m.State("TELL REQUEST"):
                 emit_event(EventCode.REQUEST, seq=expected.value, number=request_end, why=cause)
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     finish()
 
             # -- The end of a transaction --------------------------------------------------------------------------------------------------
             with m.State("HALTED"):
                 emit_event(EventCode.HALTED, seq=expected.value, why=rule)
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     m.next = "MESSAGE"
 
             with m.State("UNCHANGED"):
                 emit_event(EventCode.RESET_UNCHANGED, seq=expected.value)
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     m.next = "MESSAGE"
 
             with m.State("EXHAUSTED"):
                 emit_event(EventCode.SEQ_EXHAUSTED, seq=C(MAX_SEQ_BCD, NUMBER), why=Rule.R16A)
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     m.d.sync += [phase.eq(Phase.HALTED), advanced.eq(0)]
                     m.next = "MESSAGE"
 
             with m.State("MESSAGE"):
                 known = rule != Rule.F3
-                tells = known & stored
-                has_seq = tells & message.seq_ok
+                readable = known & stored
+                has_seq = readable & message.seq_ok
                 m.d.comb += [
-                    self.records.valid.eq(1),
+                    tells.eq(1),
                     record.kind.eq(RecordKind.MESSAGE),
                     record.code.eq(rule),
                     record.flags.eq(
                         Mux(has_seq, Flag.SEQ, 0)
-                        | Mux(tells & message.possdup, Flag.POSSDUP, 0)
+                        | Mux(readable & message.possdup, Flag.POSSDUP, 0)
                         | Flag.NUMBER
                     ),
                     record.msg_type.eq(Mux(known, message.msg_type, 0)),
@@ -641,9 +663,9 @@ class Sequencer(wiring.Component):
                     record.length.eq(frame.length),
                     record.cycle.eq(frame.cycle),
                     self.counted_rule.eq(rule),
-                    self.counted.eq(self.records.ready),
+                    self.counted.eq(can_tell),
                 ]
-                with m.If(self.records.ready):
+                with m.If(can_tell):
                     m.next = "IDLE"
 
             # -- The host's operations -------------------------------------------------------------------------------------------------
@@ -685,7 +707,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += timer.eq(0)
                 with m.If(retries == config.resend_retries):
                     emit_event(EventCode.RECOVERY_FAILED, seq=expected.value)
-                    with m.If(self.records.ready):
+                    with m.If(can_tell):
                         m.d.sync += phase.eq(Phase.HALTED)
                         m.next = "IDLE"
                 with m.Else():
