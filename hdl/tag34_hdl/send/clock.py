@@ -54,20 +54,22 @@ class Clock(wiring.Component):
         m.d.comb += counts.eq(self.run & (settle == 0))
 
         # Whole nanoseconds of a cycle, and the fraction in units of 1 / clock_hz ns.
+        # `fraction` and `extra` are those of the step that is ready in `next_nano`.
         whole, part = divmod(1_000_000_000, self.clock_hz)
         extra = Signal()
+        extra_next = Signal()
         if part:
-            fraction = Signal(range(self.clock_hz))
+            fraction = Signal(range(self.clock_hz), init=part)
             total = fraction + part
-            m.d.comb += extra.eq(total >= self.clock_hz)
+            m.d.comb += extra_next.eq(total >= self.clock_hz)
             with m.If(counts):
-                m.d.sync += fraction.eq(Mux(extra, total - self.clock_hz, total))
+                m.d.sync += [fraction.eq(Mux(extra_next, total - self.clock_hz, total)), extra.eq(extra_next)]
 
         # The sum is made one cycle ahead, so that its carry is a register when it goes up.
         next_nano = Signal(12)
         next_carry = Signal()
         nano = []
-        carry: Value = extra
+        carry: Value = Mux(counts, extra_next, extra)
         step = to_bcd(whole, 3)
         for place, digit in enumerate(bcd.digits_of(Mux(counts, next_nano, time.nano))):
             result, carry = bcd.add_constant_digit(digit, (step >> 4 * place) & 0xF, carry)

@@ -464,7 +464,7 @@ class Composer(wiring.Component):
 
         first_taken = Signal()
         first_offered = Signal()
-        m.d.comb += [first_offered.eq(start), first_taken.eq(taken & ~begun)]
+        m.d.comb += [first_offered.eq(start | (active & ~begun & ~filled)), first_taken.eq(taken & ~begun)]
         with m.If(first_offered):
             m.d.sync += sent_cycle.eq(self.cycle + 1)
         with m.If(first_taken):
