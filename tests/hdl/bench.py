@@ -77,7 +77,7 @@ def evaluate(
     m = Module()
     inputs = [Signal(width, name=f"input_{index}") for index, width in enumerate(widths)]
     result = function(*inputs)
-    outputs = []
+    outputs: list[Signal] = []
     for value in result if isinstance(result, tuple) else (result,):
         outputs.append(Signal(Value.cast(value).shape(), name=f"output_{len(outputs)}"))
         m.d.comb += outputs[-1].eq(value)

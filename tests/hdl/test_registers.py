@@ -106,7 +106,14 @@ KEPT: dict[str, tuple[int, list[tuple[int, int, Callable[[Registers], Any]]]]] =
     "WINDOW_LIMIT": (0xFFFFFFFF, [(0, 32, lambda dut: dut.config.window_limit)]),
     "RESEND_TIMEOUT": (0xFFFFFFFF, [(0, 32, lambda dut: dut.config.resend_timeout)]),
     "RESEND_RETRIES": (0xFF, [(0, 8, lambda dut: dut.config.resend_retries)]),
-    "IDENT_LENGTH": (0x3F3F3F, [(8 * r, 6, lambda dut, r=r: dut.ident_lengths[6 * r : 6 * r + 6]) for r in range(3)]),
+    "IDENT_LENGTH": (
+        0x3F3F3F,
+        [
+            (0, 6, lambda dut: dut.ident_lengths[:6]),
+            (8, 6, lambda dut: dut.ident_lengths[6:12]),
+            (16, 6, lambda dut: dut.ident_lengths[12:]),
+        ],
+    ),
 }
 
 

@@ -162,8 +162,8 @@ def random_message(rng: random.Random) -> bytes:
     fields += wanted
     body: list[Field] = []
     for _ in range(rng.randint(0, 5)):
-        tag = rng.choice((36, 123, 141, 36, 123, 141, 58, 34, 43, "036", 1234, 12345))
-        body.append((tag, rng.choice(FLAGS if tag in (123, 141, 43) else NUMBERS)))
+        which: int | str = rng.choice((36, 123, 141, 36, 123, 141, 58, 34, 43, "036", 1234, 12345))
+        body.append((which, rng.choice(FLAGS if which in (123, 141, 43) else NUMBERS)))
     data = encode(fields + body)
     if rng.random() < 0.3:
         length_tag, data_tag = rng.choice(DATA)

@@ -25,9 +25,11 @@ SHAPE = Shape(window=2, max_message=512)
 CONFIG = SessionConfig("FIX.4.4", "TAG34", "PEER")
 NOW = 1_709_251_199_123_456_789  # 2024-02-29 23:59:59.123456789
 #: Cycles from a request taken to its first byte, if nothing leaves.
-LATENCY = 3
+LATENCY = 1
+#: Cycles from the decision that a message is next to its first byte, at most.
+COMMITTED = 4
 #: Cycles without a byte that a message may have: before BodyLength, and before CheckSum.
-BUBBLES = 3 + 3
+BUBBLES = 5 + 5
 
 
 class Bench(Elaboratable):
@@ -58,9 +60,11 @@ class Bench(Elaboratable):
         ctx.set(dut.fraction, config.fraction_digits)
         set_time(ctx, dut, NOW)
         ctx.set(dut.new_next_out, to_bcd(next_out))
-        ctx.set(dut.set_next_out, 1)
+        for strobe in (dut.set_next_out, dut.reload):
+            ctx.set(strobe, 1)
         await ctx.tick()
-        ctx.set(dut.set_next_out, 0)
+        for strobe in (dut.set_next_out, dut.reload):
+            ctx.set(strobe, 0)
 
 
 @cache
@@ -280,7 +284,7 @@ def test_S3_a_request_goes_before_waiting_messages_and_between_two(rng: random.R
     starts = [start for start, device in zip(out.offered, order, strict=True) if device]
     for cycle, start in zip(asked, starts, strict=True):
         # What leaves when the request is taken may end. Nothing else begins.
-        between = [begin for begin in out.offered if cycle + LATENCY < begin < start]
+        between = [begin for begin in out.offered if cycle + COMMITTED < begin < start]
         assert between == []
 
 
@@ -388,9 +392,9 @@ def test_S6_a_request_that_has_not_begun_is_dropped_by_a_new_connection(behind: 
             tx.stall = 0.0 if behind else 1.0
             await give(ctx, dut.request, Request(5, 0).payload())
             while not tx.stall:
-                if ctx.get(dut.tx.valid) and ctx.get(dut.tx.payload).last:
-                    tx.stall = 1.0
+                ends = ctx.get(dut.tx.valid) and ctx.get(dut.tx.payload).last
                 await ctx.tick()
+                tx.stall = 1.0 if ends else 0.0
             await wait(ctx, waiting)
             ctx.set(dut.clear, 1)
             await ctx.tick()

