@@ -8,8 +8,15 @@ from ..layouts import Shape
 from ..receive.framer import START
 
 
+#: What goes along with a byte.
+PARTS = ("valid", "first", "last", "known", "byte")
+
+
 class Release(wiring.Component):
     """Moves the bytes of released messages to the host, in the order in which they were released, and frees their slots.
+
+    Four stages (address, memory, latch, offered byte) move together. As every message begins with ``8=FIX``, they are filled before a message is
+    there; releasing it is to show the first byte.
 
     Parameters: ``shape``.
 
@@ -20,7 +27,7 @@ class Release(wiring.Component):
         free: the slot of a message whose last byte has been read.
         idle: nothing queued, nothing offered.
 
-    Latency: ``push`` to the first byte offered, three cycles. Throughput: one beat per cycle, no bubble between messages.
+    Latency: ``push`` to the first byte offered, one cycle. Throughput: one beat per cycle, no bubble between messages.
     """
 
     def __init__(self, shape: Shape):
@@ -46,46 +53,48 @@ class Release(wiring.Component):
         head = Signal(self.shape.delivery)
         m.d.comb += head.eq(queue.r_data)
 
-        # Three stages: address, memory, offered byte. They move together.
         offset = Signal(self.shape.offset_bits)
+        is_start = Signal()  # the byte is known without the memory, and without a message
         is_last = Signal()
-        advance = Signal()  # the byte offered, if any, is taken in this cycle
-        step = Signal()
-        in_start = Signal()
-        start_byte = Signal(8)
-        last_read = Signal()
-        session_read = Signal(self.shape.session_bits)
-        read = Signal()  # the memory has a byte for us
+        filled = Signal()  # the last stage has a byte
+        advance = Signal()  # it has none, or it is taken
+        step = Signal()  # a byte goes on from the first stage
+        offered_first = Signal()
+        session = Signal(self.shape.session_bits)
         m.d.comb += [
+            is_start.eq(offset < len(START)),
             is_last.eq(offset + 1 == head.length),
-            advance.eq(~self.deliver.valid | self.deliver.ready),
+            advance.eq(~filled | (self.deliver.valid & self.deliver.ready)),
             self.free.payload.eq(head.slot),
             # The last byte is read when its slot can be given back, so that nothing has to be remembered.
-            self.free.valid.eq(queue.r_rdy & advance & is_last),
-            step.eq(queue.r_rdy & advance & (~is_last | self.free.ready)),
-            self.read_enable.eq(step),
+            self.free.valid.eq(queue.r_rdy & ~is_start & is_last & advance),
+            step.eq(is_start | (queue.r_rdy & (~is_last | self.free.ready))),
+            self.read_enable.eq(advance),
             self.read_slot.eq(head.slot),
             self.read_offset.eq(offset),
-            queue.r_en.eq(step & is_last),
-            self.idle.eq(~queue.r_rdy & ~read & ~self.deliver.valid),
+            queue.r_en.eq(advance & step & ~is_start & is_last),
+            self.deliver.valid.eq(filled & (~offered_first | queue.r_rdy)),
+            self.deliver.payload.count.eq(1),
+            self.deliver.payload.session.eq(Mux(offered_first, head.session, session)),
+            self.idle.eq(~queue.r_rdy & (offered_first | ~filled)),
         ]
+        with m.If(self.deliver.valid & self.deliver.ready & offered_first):
+            m.d.sync += session.eq(head.session)
+
+        start_byte = Array(C(char, 8) for char in START)[offset[:3]]
+        stages = []  # valid, first, last, known, byte: behind the address and behind the memory
+        for name in ("read", "latched"):
+            stages.append([Signal(size, name=f"{name}_{part}") for part, size in zip(PARTS, (1, 1, 1, 1, 8), strict=True)])
+        read, latched = stages
         with m.If(advance):
             m.d.sync += [
-                read.eq(step),
-                self.deliver.valid.eq(read),
-                self.deliver.payload.data.eq(Mux(in_start, start_byte, self.read_data)),
-                self.deliver.payload.count.eq(1),
-                self.deliver.payload.last.eq(last_read),
-                self.deliver.payload.session.eq(session_read),
+                *(to.eq(value) for to, value in zip(read, (step, offset == 0, ~is_start & is_last, is_start, start_byte), strict=True)),
+                *(to.eq(value) for to, value in zip(latched, read, strict=True)),
+                filled.eq(latched[0]),
+                offered_first.eq(latched[1]),
+                self.deliver.payload.last.eq(latched[2]),
+                self.deliver.payload.data.eq(Mux(latched[3], latched[4], self.read_data)),
             ]
-        with m.If(step):
-            m.d.sync += [
-                offset.eq(offset + 1),
-                in_start.eq(offset < len(START)),
-                start_byte.eq(Array(C(char, 8) for char in START)[offset[:3]]),
-                last_read.eq(is_last),
-                session_read.eq(head.session),
-            ]
-            with m.If(is_last):
-                m.d.sync += offset.eq(0)
+            with m.If(step):
+                m.d.sync += offset.eq(Mux(is_last & ~is_start, 0, offset + 1))
         return m

@@ -1,10 +1,15 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Array, Cat, Elaboratable, Module, Signal
 from amaranth.lib import fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
+
+#: Words of a bank, at least, and number of banks, at most.
+BANK_WORDS = 2048
+BANKS = 32
 
 
 class Slots(wiring.Component):
@@ -20,7 +25,7 @@ class Slots(wiring.Component):
         take: the current slot is owned from now on.
         free: a slot that is no longer owned. Ready from the cycle after the reset on, as there is room for every slot.
         write, write_offset, write_data: a byte for the current slot.
-        read_enable, read_slot, read_offset, read_data: read port; the data appear one cycle after an enabled read and stay until the next.
+        read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after the address.
 
     Latency: a slot given to ``free`` is current one to three cycles later if there is none.
     """
@@ -47,17 +52,32 @@ class Slots(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.bytes = store = memory.Memory(shape=8, depth=shape.slots << shape.offset_bits, init=[])
-        write = store.write_port()
-        read = store.read_port()
-        m.d.comb += [
-            write.addr.eq(Cat(self.write_offset, self.current)),
-            write.data.eq(self.write_data),
-            write.en.eq(self.write),
-            read.addr.eq(Cat(self.read_offset, self.read_slot)),
-            read.en.eq(self.read_enable),
-            self.read_data.eq(read.data),
-        ]
+        # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register behind it.
+        words = shape.slots << shape.offset_bits
+        bank_bits = max(ceil_log2(BANK_WORDS), ceil_log2(-(-words // BANKS)))
+        write_address = Cat(self.write_offset, self.current)
+        read_address = Cat(self.read_offset, self.read_slot)
+        write_bank, read_bank = write_address[bank_bits:], read_address[bank_bits:]
+        latched = []
+        for bank in range(-(-words // (1 << bank_bits))):
+            store = memory.Memory(shape=8, depth=min(1 << bank_bits, words), init=[])
+            m.submodules[f"bank_{bank}"] = store
+            write, read = store.write_port(), store.read_port()
+            byte = Signal(8, reset_less=True, name=f"latched_{bank}")
+            m.d.comb += [
+                write.addr.eq(write_address[:bank_bits]),
+                write.data.eq(self.write_data),
+                write.en.eq(self.write & (write_bank == bank)),
+                read.addr.eq(read_address[:bank_bits]),
+                read.en.eq(self.read_enable),
+            ]
+            with m.If(self.read_enable):
+                m.d.sync += byte.eq(read.data)
+            latched.append(byte)
+        bank_read, bank_latched = Signal(len(read_bank)), Signal(len(read_bank))
+        with m.If(self.read_enable):
+            m.d.sync += [bank_read.eq(read_bank), bank_latched.eq(bank_read)]
+        m.d.comb += self.read_data.eq(Array(latched)[bank_latched])
 
         m.submodules.list = free = fifo.SyncFIFO(width=shape.slot_bits, depth=shape.slots)
         # After reset every slot but the first, which is current, is put on the list.
