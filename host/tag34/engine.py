@@ -221,9 +221,9 @@ class Connection:
                 event.set()
 
     def _call(self, step: Callable[[], list[Event]]) -> None:
-        """One call into the session from the event loop.
+        """One call into the session, and what comes of it.
 
-        An error ends the connection and is the event loop's to report.
+        An error ends the connection; it is for the caller to report: the application, or the event loop.
         """
         try:
             self._handle(step())
@@ -292,23 +292,22 @@ class Connection:
             if due is not None and self._timer.when() <= due:
                 return  # it comes early enough, and looks again then
             self._timer.cancel()
-        self._timer = None if due is None else self._loop.call_at(due, self._tick)
+        self._timer = None if due is None else self._loop.call_at(due, self._timer_expired)
 
     def _replay_on(self) -> None:
         self._replay_scheduled = False
         if self._closed is None:
             self._call(lambda: self.session.continue_replay(self._now()))
 
-    def _tick(self) -> None:
+    def _timer_expired(self) -> None:
         self._timer = None
-        if self._closed is None:
-            self._call(lambda: self.session.tick(self._now()))
+        self._tick()
 
     def wake(self) -> None:
         """Records of the session wait in a hub."""
-        self._loop.call_soon(self._tick_now)
+        self._loop.call_soon(self._tick)
 
-    def _tick_now(self) -> None:
+    def _tick(self) -> None:
         if self._closed is None:
             self._call(lambda: self.session.tick(self._now()))
 

@@ -123,7 +123,9 @@ class Server:
         """Log everybody out, then wait for the handlers, in the end no longer than ``patience`` seconds."""
         for transport in list(self._lobby):
             transport.abort()
-        await asyncio.gather(*(connection.close() for connection in self.connections))
+        # Not close(): what a handler has in its hands is taken when the handler says so, by asking for more or by
+        # ending.
+        await asyncio.gather(*(connection._shut() for connection in self.connections))
         if self._tasks:
             _, late = await asyncio.wait(list(self._tasks), timeout=patience)
             for task in late:

@@ -522,10 +522,12 @@ def test_handler_that_fails_is_reported_and_ends_its_session(device_url: str) ->
 
 def test_handler_that_does_not_end_is_cancelled(device_url: str) -> None:
     cancelled = False
+    store = tag34.MemoryStore()
 
     async def stubborn(session: Connection) -> None:
         nonlocal cancelled
         try:
+            assert (await session.receive()).seq == 2
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             cancelled = True
@@ -533,12 +535,17 @@ def test_handler_that_does_not_end_is_cancelled(device_url: str) -> None:
 
     async def test() -> None:
         async with contextlib.AsyncExitStack() as stack:
-            async with tag34.serve(stubborn, "127.0.0.1", 0, VENUE, device=device_url, shutdown_timeout=0.01) as venue:
+            async with tag34.serve(
+                stubborn, "127.0.0.1", 0, VENUE, device=device_url, shutdown_timeout=0.01, stores=lambda _: store
+            ) as venue:
                 connecting = tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER)
-                await stack.enter_async_context(connecting)
+                session = await stack.enter_async_context(connecting)
+                await session.send("D", {11: "x"})
+                await until(lambda: venue.connections[0]._taken is not None)
 
     run(test())
     assert cancelled
+    assert store.expected == 2  # it never got done with its message
 
 
 def test_error_in_a_callback_ends_the_connection(device_url: str) -> None:

@@ -85,18 +85,31 @@ def test_h1_acceptor_answers_a_reset(device: Device) -> None:
 def test_h1_peer_resets_a_session_that_is_up(initiator: Bench) -> None:
     initiator.log_on()
     initiator.send()
-    initiator.peer("8")
+    for _ in range(3):
+        initiator.peer("8")  # 2 to 4, none of them taken
     initiator.seq = 1
     (logon,) = initiator.peer("A", [(98, 0), (108, 30), (141, "Y")])
     assert [logon[tag] for tag in (35, 34, 141)] == ["A", "1", "Y"]
     assert numbers(initiator.send()) == [2]
     initiator.peer("8")
-    assert [message.seq for message in initiator.of(Message)] == [2, 2]
-    old, new = initiator.of(Message)
+    assert [message.seq for message in initiator.of(Message)] == [2, 3, 4, 2]
+    *_, old, new = initiator.of(Message)
     initiator.session.acknowledge(old)
     assert initiator.session.store.expected == 2  # the new 2 has not been taken
     initiator.session.acknowledge(new)
     assert initiator.session.store.expected == 3
+
+
+def test_h1_next_message_after_a_reset_is_the_first_that_is_missing(initiator: Bench) -> None:
+    """Old messages that the application has not taken have no number any more."""
+    initiator.log_on()
+    for _ in range(3):
+        initiator.peer("8")
+    initiator.session.acknowledge(initiator.of(Message)[1])
+    assert initiator.session.store.expected == 4
+    initiator.seq = 1
+    initiator.peer("A", [(98, 0), (108, 30), (141, "Y")])
+    assert initiator.session.store.expected == 2
 
 
 def test_h1_fix40_has_no_reset_flag(device: Device) -> None:

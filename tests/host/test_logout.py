@@ -73,6 +73,7 @@ def test_h4_held_logout_waits_for_recovery(bench: Bench) -> None:
     bench.seq = 3
     assert types(bench.peer("5")) == "2"
     assert bench.session.logged_on
+    bench.wait(5)
     sent = bench.peer("8", seq=2, possdup=True)
     assert types(sent) == "5"
     assert [message.seq for message in bench.of(Message)] == [2]

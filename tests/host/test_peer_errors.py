@@ -53,6 +53,11 @@ def test_h5_in_a_message_that_was_had_before(bench: Bench, original: str | None,
     assert len(bench.of(Message)) == 1
 
 
+def test_h5_gap_fill_that_was_had_before_needs_no_orig_sending_time(bench: Bench) -> None:
+    bench.peer("8")
+    assert bench.peer("4", [(123, "Y"), (36, 3)], seq=2, possdup=True, original=None) == []
+
+
 def test_h5_possdup_is_delivered_with_its_flag(bench: Bench) -> None:
     bench.peer("8", possdup=True)
     bench.peer("8")

@@ -175,6 +175,19 @@ def test_h3_live_messages_wait_for_the_end_of_a_replay(device: Device) -> None:
     assert [message.get(43) for message in bench.sent] == ["Y"] * 15 + [None, None]
 
 
+def test_h3_replay_ends_where_the_numbers_are_reset(device: Device) -> None:
+    """What was asked for is no more; what waited behind it leaves with a new number."""
+    bench = Bench(device, replay_batch=2).log_on()
+    for _ in range(6):
+        bench.send()
+    ask(bench, 2, 0)
+    assert bench.send() == []
+    bench.seq = 1
+    sent = bench.peer("A", [(98, 0), (108, 30), (141, "Y")])
+    assert [(message[35], message[34], message.get(43)) for message in sent] == [("A", "1", None), ("D", "2", None)]
+    assert not bench.session.replaying
+
+
 def test_h3_heartbeats_are_not_starved_by_a_replay(device: Device) -> None:
     bench = Bench(device, replay_batch=5).log_on()
     for _ in range(50):
