@@ -46,7 +46,8 @@ def add_digit(a: Value, b: Value, carry: Value) -> tuple[Value, Value]:
 
 
 def add_constant_digit(a: Value, b: int, carry: Value) -> tuple[Value, Value]:
-    """One decimal place of a sum with the constant digit ``b``, as a table: (digit, carry). ``a`` above nine counts as nine."""
+    """One decimal place of a sum with the constant digit ``b``, as a table: (digit, carry). ``a`` above nine counts
+    as nine."""
     sums = [min(digit, 9) + b + c for c in (0, 1) for digit in range(16)]
     index = Cat(a, carry)
     return Array(Const(total % 10, 4) for total in sums)[index], Array(Const(total // 10, 1) for total in sums)[index]

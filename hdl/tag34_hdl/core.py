@@ -19,20 +19,25 @@ RECORD_DEPTH = 16
 
 
 class Core(wiring.Component):
-    """FIX session layer: bytes of a connection in, whole messages in order out, ResendRequests and host messages composed.
+    """FIX session layer: bytes of a connection in, whole messages in order out, ResendRequests and host messages
+    composed.
 
     Parameters: ``shape``, the build parameters.
 
     Members (all streams: valid never waits for ready, the payload is stable while stalled):
         rx: bytes from the connection.
-        deliver: bytes of the messages for the host, in the order of the DELIVER records; ``last`` with the last of a message.
+        deliver: bytes of the messages for the host, in the order of the DELIVER records; ``last`` with the last of a
+            message.
         tx: bytes for the connection, in the order of the SENT records; ``last`` with the last of a message.
-        records: what happened (:data:`tag34.contract.RECORD_FIELDS`). A host that does not take records holds back ``rx``; nothing is dropped.
+        records: what happened (:data:`tag34.contract.RECORD_FIELDS`). A host that does not take records holds back
+            ``rx``; nothing is dropped.
         send_header, send_body: a message to be composed (:class:`~tag34_hdl.send.composer.Composer`).
         address, write, write_data, read, read_data: registers (:class:`~tag34_hdl.registers.Registers`).
-        idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not count.
+        idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not
+            count.
 
-    Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered at ``tx``: two cycles. Last
+    Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered
+        at ``tx``: two cycles. Last
     byte of a message in order to its first byte offered at ``deliver``: two cycles. Throughput: one beat per cycle.
     """
 
@@ -185,7 +190,8 @@ class Core(wiring.Component):
             registers.core_idle.eq(self.idle),
         ]
 
-        # A byte taken needs two cycles to become visible to the sequencer: idle is said when all has been quiet for longer.
+        # A byte taken needs two cycles to become visible to the sequencer: idle is said when all has been quiet for
+        # longer.
         busy = Signal()
         quiet = Signal(range(4))
         m.d.comb += [

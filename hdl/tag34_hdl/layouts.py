@@ -55,7 +55,8 @@ class Shape:
             raise ValueError(f"max_message must be 64 to 65536 bytes, not {self.max_message}")
         if self.slots == 0:
             object.__setattr__(self, "slots", self.window - 1 + 4)
-        # One slot receives and one may be leaving while all others are held: fewer could block the number that drains the window.
+        # One slot receives and one may be leaving while all others are held: fewer could block the number that drains
+        # the window.
         if self.slots < self.window + 1:
             raise ValueError(f"slots must be at least window + 1 = {self.window + 1}, not {self.slots}")
         if not 2_000_000 <= self.clock_hz <= 1_000_000_000:
@@ -83,7 +84,8 @@ class Shape:
 
     @property
     def beat(self) -> data.StructLayout:
-        """A beat of bytes. ``count`` of them are valid, the first in the lowest bits; ``last`` marks a message's end where there is one."""
+        """A beat of bytes. ``count`` of them are valid, the first in the lowest bits; ``last`` marks a message's end
+        where there is one."""
         return data.StructLayout(
             {
                 "data": unsigned(8 * self.width),

@@ -20,7 +20,8 @@ def composed_length(config: SessionConfig, msg_type: str, seq: int, fields: byte
 
 
 class CheckedDevice(Device):
-    """A device in process whose public methods check their arguments and leave the work to the methods with an underscore."""
+    """A device in process whose public methods check their arguments and leave the work to the methods with an
+    underscore."""
 
     def __init__(self) -> None:
         self._configs: dict[int, SessionConfig] = {}

@@ -14,7 +14,8 @@ from .traffic import Operation
 class Difference:
     """The first operation after which two devices differ, and what each of them said.
 
-    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: the records (without cycles, sent messages last), or the states if the records agree.
+    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: the records (without cycles, sent
+        messages last), or the states if the records agree.
     """
 
     index: int
@@ -37,13 +38,15 @@ class Difference:
 
 
 def comparable(records: Iterable[Record]) -> list[Record]:
-    """The records without what is a device's own affair: cycles, and how soon after its decision a message leaves (docs/decisions/0004)."""
+    """The records without what is a device's own affair: cycles, and how soon after its decision a message leaves
+    (docs/decisions/0004)."""
     plain = [replace(record, cycle=0) for record in records]
     return [r for r in plain if not isinstance(r, SentRecord)] + [r for r in plain if isinstance(r, SentRecord)]
 
 
 def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Difference | None:
-    """Run ``operations`` on both devices, and compare after each what they say and, at the session it spoke of, their state.
+    """Run ``operations`` on both devices, and compare after each what they say and, at the session it spoke of, their
+    state.
 
     Returns the first difference, or None.
     """

@@ -25,9 +25,11 @@ def msg_type_text(packed: int) -> str:
 
 
 class Decoder:
-    """Joins the stream of records with the bytes of deliveries and of sent messages, which arrive beside it in the same order.
+    """Joins the stream of records with the bytes of deliveries and of sent messages, which arrive beside it in the
+    same order.
 
-    A record whose bytes have not arrived yet waits, and with it all records behind it: the order of records is the order of events.
+    A record whose bytes have not arrived yet waits, and with it all records behind it: the order of records is the
+        order of events.
     """
 
     def __init__(self) -> None:

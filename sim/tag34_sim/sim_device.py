@@ -32,7 +32,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class SimulatedCore(Protocol):
-    """A core that is simulated, by whatever simulator: queues in, queues out, registers. Sequence numbers are packed BCD."""
+    """A core that is simulated, by whatever simulator: queues in, queues out, registers. Sequence numbers are packed
+    BCD."""
 
     cycles: int
 
@@ -64,7 +65,8 @@ class SimulatedCore(Protocol):
 class SimDevice(CheckedDevice):
     """The gateware as a device: compiled by Verilator, or run by Amaranth's simulator where nothing can be compiled.
 
-    The simulation runs while a method is called and stands still otherwise; its clock and its timers follow :meth:`advance` alone.
+    The simulation runs while a method is called and stands still otherwise; its clock and its timers follow
+    :meth:`advance` alone.
 
     Parameters:
         core: the simulated core.
@@ -90,7 +92,8 @@ class SimDevice(CheckedDevice):
         )
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
-        """Let the core's inputs pause and its outputs not be ready, at random by ``seed``, in these shares of the cycles (0 to 0.95)."""
+        """Let the core's inputs pause and its outputs not be ready, at random by ``seed``, in these shares of the
+        cycles (0 to 0.95)."""
         self.core.stalls(seed, inputs, outputs)
 
     def close(self) -> None:
@@ -99,7 +102,7 @@ class SimDevice(CheckedDevice):
             self.core.close()
         super().close()
 
-    # -- Registers ----------------------------------------------------------------------------------------------------------------------
+    # -- Registers
     def _read(self, name: str) -> int:
         return self.core.read(REGISTERS[name].address)
 
@@ -118,13 +121,15 @@ class SimDevice(CheckedDevice):
         if not self.core.run(REST_CYCLES):
             raise DeviceError(f"the core did not come to rest within {REST_CYCLES} cycles")
 
-    def _command(self, session: int, op: Command, *, phase: Phase = Phase.CLOSED, may_request: bool = False, number: int = 0) -> None:
+    def _command(
+        self, session: int, op: Command, *, phase: Phase = Phase.CLOSED, may_request: bool = False, number: int = 0
+    ) -> None:
         self._write("SESSION", session)
         self._write_wide("NUMBER", to_bcd(number))
         self._write("COMMAND", op | phase << 4 | may_request << 6)
         self._rest()
 
-    # -- The work behind Device ---------------------------------------------------------------------------------------------------------
+    # -- The work behind Device
     def _configure(self, session: int, config: SessionConfig) -> None:
         self._write("SESSION", session)
         old = config.infinity_end != 0
@@ -216,10 +221,13 @@ class SimDevice(CheckedDevice):
         return self._decoder.feed(*self.core.take())
 
 
-def open_sim(rest: str, *, sessions: int = 1, window: int = 64, max_message: int = 4096, **options: object) -> SimDevice:
+def open_sim(
+    rest: str, *, sessions: int = 1, window: int = 64, max_message: int = 4096, **options: object
+) -> SimDevice:
     """Open ``sim:``; the entry point of group ``tag34.devices``.
 
-    ``sim:verilator`` and ``sim:amaranth`` name the simulator; ``sim:`` takes Verilator, and Amaranth's simulator with a warning where the gateware
+    ``sim:verilator`` and ``sim:amaranth`` name the simulator; ``sim:`` takes Verilator, and Amaranth's simulator with
+    a warning where the gateware
     cannot be compiled. Raises DeviceError for another name, for an unknown option and for a value that cannot be built.
     """
     if rest not in ("", "verilator", "amaranth"):
@@ -237,7 +245,9 @@ def open_sim(rest: str, *, sessions: int = 1, window: int = 64, max_message: int
             if rest == "verilator":
                 raise
             reason = str(error).splitlines()[0]
-            warnings.warn(f"{reason}; using Amaranth's simulator, some thousand times slower", RuntimeWarning, stacklevel=3)
+            warnings.warn(
+                f"{reason}; using Amaranth's simulator, some thousand times slower", RuntimeWarning, stacklevel=3
+            )
     from .amaranth_core import AmaranthCore
 
     return SimDevice(AmaranthCore(shape), shape, "gateware, in Amaranth's simulator")

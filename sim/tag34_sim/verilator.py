@@ -24,7 +24,17 @@ from tag34.device import DeviceError
 from tag34_hdl.layouts import Shape
 
 TOP = "tag34_core"
-COMPILE = ("-std=c++17", "-O2", "-fPIC", "-shared", "-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0", "-faligned-new")
+COMPILE = (
+    "-std=c++17",
+    "-O2",
+    "-fPIC",
+    "-shared",
+    "-DVERILATOR=1",
+    "-DVM_COVERAGE=0",
+    "-DVM_SC=0",
+    "-DVM_TRACE=0",
+    "-faligned-new",
+)
 
 
 class BuildError(DeviceError):
@@ -66,7 +76,8 @@ _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
 def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog. Memory words that start at zero are left out: in a two-state simulation they are zero anyway."""
+    """The core as Verilog. Memory words that start at zero are left out: in a two-state simulation they are zero
+    anyway."""
     from amaranth.back.verilog import convert
 
     from tag34_hdl.core import Core
@@ -102,6 +113,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def run(command: list[str], **options: object) -> None:
+    """Run a tool; BuildError with the end of what it said if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)  # type: ignore[call-overload]
     if done.returncode:
         tail = "\n".join(done.stdout.strip().splitlines()[-12:])
@@ -136,6 +148,7 @@ def build(shape: Shape) -> Path:
 
 
 def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
+    """Gateware to Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
     root = verilator_root()
     (work / "core.v").write_text(verilog(shape))
     (work / "harness.cpp").write_text(harness)
@@ -143,7 +156,18 @@ def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
     run(
         [
             str(root / "bin" / "verilator_bin"),
-            *("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "-Wno-fatal", "-Wno-WIDTH", "-Wno-UNOPTFLAT"),
+            *(
+                "--cc",
+                "-O3",
+                "--x-assign",
+                "fast",
+                "--x-initial",
+                "fast",
+                "--no-assert",
+                "-Wno-fatal",
+                "-Wno-WIDTH",
+                "-Wno-UNOPTFLAT",
+            ),
             *("--top-module", TOP, "--prefix", f"V{TOP}", "--Mdir", str(work), str(work / "core.v")),
         ],
         env=environment,
@@ -186,7 +210,11 @@ class VerilatedCore:
             ("delete", None, [pointer]),
             ("stalls", None, [pointer, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint]),
             ("receive", None, [pointer, ctypes.c_uint16, ctypes.c_char_p, size]),
-            ("send", None, [pointer, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint64, ctypes.c_char_p, size]),
+            (
+                "send",
+                None,
+                [pointer, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint64, ctypes.c_char_p, size],
+            ),
             ("write", None, [pointer, ctypes.c_uint, ctypes.c_uint32]),
             ("read", ctypes.c_uint32, [pointer, ctypes.c_uint]),
             ("run", ctypes.c_int64, [pointer, ctypes.c_int64]),
@@ -200,7 +228,8 @@ class VerilatedCore:
         self.handle = self.library.tag34_new()
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
-        """Let inputs pause and outputs not be ready, at random by ``seed``, in these shares of the cycles (0 to 0.95)."""
+        """Let inputs pause and outputs not be ready, at random by ``seed``, in these shares of the cycles (0 to
+        0.95)."""
         self.library.tag34_stalls(self.handle, seed, int(inputs * 256), int(outputs * 256))
 
     def receive(self, session: int, data: bytes) -> None:

@@ -15,7 +15,8 @@ Digits = data.ArrayLayout(unsigned(4), 3)
 class Checksum(wiring.Component):
     """Adds up bytes and shows the sum as FIX writes it.
 
-    Members: ``restart`` sets the sum to ``first`` (it wins over ``add``); ``add`` adds ``byte``. ``digits`` is the sum in decimal, most
+    Members: ``restart`` sets the sum to ``first`` (it wins over ``add``); ``add`` adds ``byte``. ``digits`` is the sum
+        in decimal, most
     significant digit first, three cycles after the last ``add`` and stable from then on.
 
     Source: F3, S1.
@@ -29,7 +30,9 @@ class Checksum(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.table = table = memory.Memory(shape=unsigned(12), depth=256, init=[to_bcd(n, 3) for n in range(256)])
+        m.submodules.table = table = memory.Memory(
+            shape=unsigned(12), depth=256, init=[to_bcd(n, 3) for n in range(256)]
+        )
         port = table.read_port()
         total = Signal(8)
         with m.If(self.restart):

@@ -24,8 +24,10 @@ def tag_code(tag: int) -> int:
 class Fields(wiring.Component):
     """Reads the fields of a message as its bytes go by.
 
-    A tag is matched when its ``=`` arrives, a value is taken over when its SOH arrives. Numbers are shifted in as BCD digits; their low bits are
-    accumulated beside (the place in the window). CompIDs and BeginString are compared byte by byte with the ident memory, whose read port is
+    A tag is matched when its ``=`` arrives, a value is taken over when its SOH arrives. Numbers are shifted in as BCD
+    digits; their low bits are
+    accumulated beside (the place in the window). CompIDs and BeginString are compared byte by byte with the ident
+    memory, whose read port is
     always one byte ahead. Values of data fields are passed over by their length (docs/decisions/0002).
 
     Parameters: ``shape``.
@@ -113,7 +115,9 @@ class Fields(wiring.Component):
         ident_next = Signal.like(ident)
         m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(ident_next)]
         m.d.sync += ident.eq(ident_next)
-        begin_ok, value_ok, ours_ok, theirs_ok = (Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok"))
+        begin_ok, value_ok, ours_ok, theirs_ok = (
+            Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok")
+        )
         m.d.comb += out.mirror.eq(begin_ok & ours_ok & theirs_ok)
 
         # Comparison takes a cycle of its own, as block memory is slow to answer.
@@ -212,7 +216,12 @@ class Fields(wiring.Component):
                         with m.If(current[36]):
                             legal = ~number_bad & ~first & (number <= MAX_SEQ_BCD)
                             m.d.sync += [out.new_seq.eq(number), out.new_seq_low.eq(low), out.new_seq_ok.eq(legal)]
-                        for tag_number, name in ((43, "possdup"), (97, "possresend"), (123, "gap_fill"), (141, "reset_seq_num")):
+                        for tag_number, name in (
+                            (43, "possdup"),
+                            (97, "possresend"),
+                            (123, "gap_fill"),
+                            (141, "reset_seq_num"),
+                        ):
                             with m.If(current[tag_number]):
                                 m.d.sync += out[name].eq(is_y)
                         with m.If(current[35]):
@@ -239,7 +248,10 @@ class Fields(wiring.Component):
                             m.d.sync += length_digits.eq(length_digits + 1)
                         with m.If(current[35]):
                             with m.If(type_place < contract.MSG_TYPE_BYTES):
-                                m.d.sync += [out.msg_type.word_select(type_place[:2], 8).eq(byte), type_place.eq(type_place + 1)]
+                                m.d.sync += [
+                                    out.msg_type.word_select(type_place[:2], 8).eq(byte),
+                                    type_place.eq(type_place + 1),
+                                ]
                 restarted()
 
             with m.State("DATA"):

@@ -18,25 +18,31 @@ TRAILER_LENGTH = len("10=000|")
 class Framer(wiring.Component):
     """Finds messages, checks BodyLength and CheckSum, says where each byte goes.
 
-    Between messages it hunts for ``8=FIX``. The same matcher runs along in the places where a message can turn out garbled before its declared
+    Between messages it hunts for ``8=FIX``. The same matcher runs along in the places where a message can turn out
+    garbled before its declared
     end is known or behind it, so that a start among bytes already taken is not missed (F4, docs/decisions/0001).
 
     Parameters: ``shape``.
 
     Members:
         rx: the connection's bytes. Not ready while a frame waits, or while there is no slot to write to.
-        byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin`` (BeginString's value and its
+        byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin``
+            (BeginString's value and its
             SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the last of them).
-        write, write_offset, write_data: bytes to store, one cycle after they were taken, from offset 5 on: ``8=FIX`` is what every
+        write, write_offset, write_data: bytes to store, one cycle after they were taken, from offset 5 on: ``8=FIX``
+            is what every
             message begins with. Nothing is written beyond max_message (F5).
         has_slot: there is a slot to write to.
-        oversize: the message whose body has ended is longer than max_message if its trailer is good (F5); stable until the next body ends.
-        frame: one transfer per message, garbled ones included; valid one cycle after the byte that completes it was taken.
+        oversize: the message whose body has ended is longer than max_message if its trailer is good (F5); stable until
+            the next body ends.
+        frame: one transfer per message, garbled ones included; valid one cycle after the byte that completes it was
+            taken.
         clear: a new connection: a partial message is forgotten (F6), the byte count starts at 0.
         cycle: the device's cycle counter.
         bytes, framed, partial: counts for the skipped bytes (F4).
 
-    Latency: last byte taken to ``frame`` valid, one cycle. Throughput: one beat per cycle as long as ``frame`` is taken at once.
+    Latency: last byte taken to ``frame`` valid, one cycle. Throughput: one beat per cycle as long as ``frame`` is
+        taken at once.
     """
 
     def __init__(self, shape: Shape):

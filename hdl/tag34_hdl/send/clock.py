@@ -16,7 +16,6 @@ EPOCH = {"date": 0x19700101}
 MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-
 def divisible_by_4(two_digits: Value) -> Value:
     """Two BCD digits, as a number, modulo 4: twice the tens and the ones."""
     return (Cat(C(0, 1), two_digits[4]) + two_digits[:2])[:2] == 0
@@ -29,9 +28,11 @@ class Clock(wiring.Component):
 
     Parameters: ``clock_hz``, the frequency of the clock domain, 2 MHz to 1 GHz.
 
-    Members: ``load`` sets ``time`` to ``new_time`` (two cycles later it goes on); ``run``: the time goes on, else it stands still.
+    Members: ``load`` sets ``time`` to ``new_time`` (two cycles later it goes on); ``run``: the time goes on, else it
+        stands still.
 
-    Whether a unit is at its end is found in the cycle before it is needed (microseconds never count up in two cycles running), so a carry
+    Whether a unit is at its end is found in the cycle before it is needed (microseconds never count up in two cycles
+    running), so a carry
     through all units is one cycle and a short path.
     """
 

@@ -49,7 +49,8 @@ class Then(enum.Enum, shape=2):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the program: ``what`` is the byte, the ident region or the number; ``summed``: its bytes count for CheckSum."""
+    """One step of the program: ``what`` is the byte, the ident region or the number; ``summed``: its bytes count for
+    CheckSum."""
 
     source: Source
     what: int = 0
@@ -93,7 +94,12 @@ REQUEST_BODY = [
     Step(Source.TEXT, SOH, then=Then.TRAILER),
 ]
 HOST_BODY = [Step(Source.BODY, then=Then.TRAILER)]
-TRAILER = [*text(b"10=", summed=False), Step(Source.SUM, summed=False), Step(Source.TEXT, SOH, summed=False), Step(Source.END)]
+TRAILER = [
+    *text(b"10=", summed=False),
+    Step(Source.SUM, summed=False),
+    Step(Source.TEXT, SOH, summed=False),
+    Step(Source.END),
+]
 PROGRAM = [*HEADER, *REQUEST_BODY, *HOST_BODY, *TRAILER]
 REQUEST_AT = len(HEADER)
 HOST_AT = REQUEST_AT + len(REQUEST_BODY)
@@ -102,11 +108,15 @@ REQUEST_TYPE = ord("2")
 
 
 class Composer(wiring.Component):
-    """Builds whole FIX messages: 8, 9, 35, 49, 56, 34, 52, what the sender gave, 10. BodyLength and CheckSum are computed.
+    """Builds whole FIX messages: 8, 9, 35, 49, 56, 34, 52, what the sender gave, 10. BodyLength and CheckSum are
+    computed.
 
-    A message is a program of steps (:data:`PROGRAM`). Four stages move together: the first walks over the steps and addresses the memories, the
-    next two have the byte as its source gave it, the last offers it. They are filled before a message starts, as all messages begin with the
-    same bytes; starting a message is to show the first of them. A host message is stored whole before it may start, so that its length is
+    A message is a program of steps (:data:`PROGRAM`). Four stages move together: the first walks over the steps and
+    addresses the memories, the
+    next two have the byte as its source gave it, the last offers it. They are filled before a message starts, as all
+    messages begin with the
+    same bytes; starting a message is to show the first of them. A host message is stored whole before it may start, so
+    that its length is
     known and a request waits for one message at most (S3).
     ``next_out`` is counted up when the first byte of a message is taken (S2).
 
@@ -114,19 +124,22 @@ class Composer(wiring.Component):
 
     Members:
         request: a ResendRequest; one may wait while a message leaves.
-        send_header, send_body: a host message: its header, then its bytes (if ``body``), each field closed by SOH, ``last`` with the last byte.
+        send_header, send_body: a host message: its header, then its bytes (if ``body``), each field closed by SOH,
+            ``last`` with the last byte.
             One longer than max_message is not sent: event SEND_DROPPED.
         tx: the messages' bytes; ``last`` with the last of a message.
         records: SENT for each message whose first byte was taken, SEND_DROPPED.
         reload: an ident or its length is being written: the stages are filled anew. Not while a message leaves.
-        ident_addr, ident_data, ident_lengths: read port of the ident memory (data a cycle after an address with ``ident_enable``), lengths of the regions.
+        ident_addr, ident_data, ident_lengths: read port of the ident memory (data a cycle after an address with
+            ``ident_enable``), lengths of the regions.
         time, fraction: now; digits of 52's fraction.
         set_next_out, new_next_out, next_out: the numbering. Not while a message leaves.
         clear: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
 
-    Latency: ``request`` taken while idle to the first byte offered, one cycle. Throughput: one byte per cycle, but for a few cycles before
+    Latency: ``request`` taken while idle to the first byte offered, one cycle. Throughput: one byte per cycle, but for
+        a few cycles before
     BodyLength, which has to be converted, and before CheckSum.
     """
 
@@ -163,9 +176,11 @@ class Composer(wiring.Component):
         m.submodules.body = store = memory.Memory(shape=8, depth=shape.max_message, init=[])
         store_write = store.write_port()
         store_read = store.read_port()
-        m.submodules.program = program = memory.Memory(shape=unsigned(14), depth=len(PROGRAM), init=[step.word for step in PROGRAM])
+        m.submodules.program = program = memory.Memory(
+            shape=unsigned(14), depth=len(PROGRAM), init=[step.word for step in PROGRAM]
+        )
 
-        # -- The host's message waits whole --------------------------------------------------------------------------------------------
+        # -- The host's message waits whole
         header = Signal(shape.send_header)
         header_held = Signal()
         body_length = Signal(ceil_log2(shape.max_message + 1))
@@ -198,14 +213,14 @@ class Composer(wiring.Component):
 
         settling = Signal(2, init=3)  # cycles until the program is at its first step
 
-        # -- A request waits ------------------------------------------------------------------------------------------------------------
+        # -- A request waits
         request = Signal(shape.request)
         request_held = Signal()
         m.d.comb += self.request.ready.eq(~request_held)
         with m.If(self.request.valid & self.request.ready):
             m.d.sync += [request.eq(self.request.payload), request_held.eq(1)]
 
-        # -- The message that leaves ------------------------------------------------------------------------------------------------------
+        # -- The message that leaves
         active = Signal()
         begun = Signal()  # its first byte was taken
         is_request = Signal()
@@ -214,7 +229,8 @@ class Composer(wiring.Component):
         msg_type = Signal(8 * MSG_TYPE_BYTES)
         now = Signal(Time)
 
-        # Lengths, in small steps; the conversion is ready shortly before the first digit of BodyLength is due. Whatever a step needs is in a
+        # Lengths, in small steps; the conversion is ready shortly before the first digit of BodyLength is due.
+        # Whatever a step needs is in a
         # register by then: what ends in `last` is the place of a step's last byte.
         prelude = Signal(3)  # 0: done
         lengths = [self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS] for region in range(3)]
@@ -269,7 +285,7 @@ class Composer(wiring.Component):
             with m.If(length_flags[place]):
                 m.d.sync += length_last.eq(place)
 
-        # -- First stage: the step at hand, the step ahead ----------------------------------------------------------------------------------
+        # -- First stage: the step at hand, the step ahead
         ahead_port = program.read_port()
         ahead = ahead_port.data
         ahead_source, ahead_then, ahead_what = ahead[:3], ahead[4:6], ahead[6:]
@@ -327,11 +343,17 @@ class Composer(wiring.Component):
             with m.Case(Then.TRAILER):
                 m.d.comb += ahead_port.addr.eq(TRAILER_AT)
 
-        # -- Second and third stage: the byte from its source -------------------------------------------------------------------------------------------
+        # -- Second and third stage: the byte from its source
         numbers = Array([decimal.digits, seq, begin, end])
         digit = Array(bcd.digits_of(numbers[what[:2]]))[left[:4]]
         clock_characters = []
-        for name, size, after in (("date", 8, b"-"), ("day", 6, b"."), ("milli", 3, b""), ("micro", 3, b""), ("nano", 3, b"")):
+        for name, size, after in (
+            ("date", 8, b"-"),
+            ("day", 6, b"."),
+            ("milli", 3, b""),
+            ("micro", 3, b""),
+            ("nano", 3, b""),
+        ):
             digits = bcd.digits_of(now[name])[::-1]
             for index in range(size):
                 clock_characters.append(Cat(digits[index], C(3, 4)))
@@ -385,7 +407,7 @@ class Composer(wiring.Component):
                 read_last.eq(step & (ahead_source == Source.END)),
             ]
 
-        # -- Last stage: the byte offered -----------------------------------------------------------------------------------------------------
+        # -- Last stage: the byte offered
         offered_summed = Signal()
         taken = Signal()
         m.d.comb += [
@@ -398,7 +420,9 @@ class Composer(wiring.Component):
         with m.If(advance):
             m.d.sync += [
                 filled.eq(latched),
-                self.tx.payload.data.eq(Mux(latched_from_ident, latched_ident, Mux(latched_from_body, latched_body, latched_literal))),
+                self.tx.payload.data.eq(
+                    Mux(latched_from_ident, latched_ident, Mux(latched_from_body, latched_body, latched_literal))
+                ),
                 self.tx.payload.last.eq(latched_last),
                 offered_summed.eq(latched_summed),
             ]
@@ -407,20 +431,23 @@ class Composer(wiring.Component):
         with m.If((read & read_summed) | (latched & latched_summed) | (filled & offered_summed)):
             m.d.sync += quiet.eq(0)
 
-        # -- Start, first byte, end -----------------------------------------------------------------------------------------------------------
+        # -- Start, first byte, end
         # Only one thing is told at a time: the next message does not start before the record of this one is gone.
         telling = Signal()
         dropping = Signal()
         record = self.records.payload
         sent_cycle = Signal(CYCLE)
         m.d.comb += [
-            # A request's REQUEST event is on its way when its first byte is offered; BodyLength is known long after it has arrived.
+            # A request's REQUEST event is on its way when its first byte is offered; BodyLength is known long after it
+            # has arrived.
             self.records.valid.eq((telling & length_known.all()) | dropping),
             record.kind.eq(Mux(dropping, RecordKind.EVENT, RecordKind.SENT)),
             record.code.eq(Mux(dropping, EventCode.SEND_DROPPED, 0)),
             record.msg_type.eq(Mux(dropping, 0, msg_type)),
             record.seq.eq(Mux(dropping, 0, seq)),
-            record.flags.eq(Mux(dropping, 0, Flag.SEQ | Mux(is_replay, Flag.REPLAY, 0) | Mux(is_request, Flag.DEVICE, 0))),
+            record.flags.eq(
+                Mux(dropping, 0, Flag.SEQ | Mux(is_replay, Flag.REPLAY, 0) | Mux(is_request, Flag.DEVICE, 0))
+            ),
             record.cycle.eq(sent_cycle),
         ]
         with m.If(self.records.valid & self.records.ready):
@@ -486,7 +513,15 @@ class Composer(wiring.Component):
 
         # Back to the first step: two reads fill the steps ahead and at hand, then the stages fill.
         with m.If(rewind):
-            m.d.sync += [active.eq(0), begun.eq(0), filled.eq(0), latched.eq(0), read.eq(0), prelude.eq(0), settling.eq(3)]
+            m.d.sync += [
+                active.eq(0),
+                begun.eq(0),
+                filled.eq(0),
+                latched.eq(0),
+                read.eq(0),
+                prelude.eq(0),
+                settling.eq(3),
+            ]
         with m.If(settling != 0):
             m.d.sync += settling.eq(settling - 1)
         with m.Switch(settling):

@@ -14,7 +14,8 @@ STEPS_PER_CYCLE = 3
 class Decimal(wiring.Component):
     """Converts a binary number to packed BCD by doubling and adding three, three bits per cycle.
 
-    Members: ``start`` takes ``value`` (up to 18 bits); ``busy`` from the next cycle on until ``digits`` is valid; ``digits`` stays until the next start.
+    Members: ``start`` takes ``value`` (up to 18 bits); ``busy`` from the next cycle on until ``digits`` is valid;
+        ``digits`` stays until the next start.
 
     Latency: seven cycles.
     """

@@ -20,7 +20,8 @@ class Expected(wiring.Component):
     Members:
         increment: expected + 1, in one cycle; not together with ``load``.
         load, new_value, new_low: expected := new_value.
-        load_low: with ``load``: the low bits are ``new_low``; without: they are computed from the digits (a number from the host).
+        load_low: with ``load``: the low bits are ``new_low``; without: they are computed from the digits (a number
+            from the host).
         busy: the sums and low bits are not valid yet: from the cycle after ``load`` on, for SEQ_DIGITS + 1 cycles.
         window_limit, chunk: hold window and chunk in numbers.
         value, low: the next inbound number, and its place in the window.
@@ -51,9 +52,12 @@ class Expected(wiring.Component):
         m = Module()
         left = Signal(range(SEQ_DIGITS + 2))
         make_low = Signal()
-        # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low bits the digits are
+        # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low
+        # bits the digits are
         # taken in reading order.
-        value, window, chunk, reading = (Signal(NUMBER, name=f"{name}_left") for name in ("value", "window", "chunk", "reading"))
+        value, window, chunk, reading = (
+            Signal(NUMBER, name=f"{name}_left") for name in ("value", "window", "chunk", "reading")
+        )
         window_carry, chunk_carry = Signal(), Signal()
 
         m.d.comb += self.busy.eq(left != 0)

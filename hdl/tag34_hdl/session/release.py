@@ -7,15 +7,16 @@ from amaranth.lib.wiring import In, Out
 from ..layouts import Shape
 from ..receive.framer import START
 
-
 #: What goes along with a byte.
 PARTS = ("valid", "first", "last", "known", "byte")
 
 
 class Release(wiring.Component):
-    """Moves the bytes of released messages to the host, in the order in which they were released, and frees their slots.
+    """Moves the bytes of released messages to the host, in the order in which they were released, and frees their
+    slots.
 
-    Four stages (address, memory, latch, offered byte) move together. As every message begins with ``8=FIX``, they are filled before a message is
+    Four stages (address, memory, latch, offered byte) move together. As every message begins with ``8=FIX``, they are
+    filled before a message is
     there; releasing it is to show the first byte.
 
     Parameters: ``shape``.
@@ -76,7 +77,7 @@ class Release(wiring.Component):
             self.deliver.valid.eq(filled & (~offered_first | queue.r_rdy)),
             self.deliver.payload.count.eq(1),
             self.deliver.payload.session.eq(Mux(offered_first, head.session, session)),
-            self.idle.eq(~queue.r_rdy & (offered_first | ~filled)),
+            self.idle.eq(~queue.r_rdy & filled & offered_first),
         ]
         with m.If(self.deliver.valid & self.deliver.ready & offered_first):
             m.d.sync += session.eq(head.session)
@@ -84,11 +85,18 @@ class Release(wiring.Component):
         start_byte = Array(C(char, 8) for char in START)[offset[:3]]
         stages = []  # valid, first, last, known, byte: behind the address and behind the memory
         for name in ("read", "latched"):
-            stages.append([Signal(size, name=f"{name}_{part}") for part, size in zip(PARTS, (1, 1, 1, 1, 8), strict=True)])
+            stages.append(
+                [Signal(size, name=f"{name}_{part}") for part, size in zip(PARTS, (1, 1, 1, 1, 8), strict=True)]
+            )
         read, latched = stages
         with m.If(advance):
             m.d.sync += [
-                *(to.eq(value) for to, value in zip(read, (step, offset == 0, ~is_start & is_last, is_start, start_byte), strict=True)),
+                *(
+                    to.eq(value)
+                    for to, value in zip(
+                        read, (step, offset == 0, ~is_start & is_last, is_start, start_byte), strict=True
+                    )
+                ),
                 *(to.eq(value) for to, value in zip(latched, read, strict=True)),
                 filled.eq(latched[0]),
                 offered_first.eq(latched[1]),

@@ -1,6 +1,6 @@
 """The rules: which row of the table fits a message (R1 to R10d, in the order of docs/rules.md)."""
 
-from amaranth import C, Elaboratable, Module, Signal
+from amaranth import C, Elaboratable, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,7 +12,8 @@ class Rules(wiring.Component):
 
     The golden model and this table have the same rows in the same order (but for F5 behind R1, docs/decisions/0001).
 
-    Members: ``rule``, the code of the first row whose condition holds; all others are facts about the session (``phase``), the message
+    Members: ``rule``, the code of the first row whose condition holds; all others are facts about the session
+        (``phase``), the message
     (``oversize``, ``mirror``, ...) and how their numbers compare.
     """
 

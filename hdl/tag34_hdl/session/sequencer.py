@@ -44,9 +44,12 @@ SessionState = data.StructLayout(
 class Sequencer(wiring.Component):
     """Judges each message by the rules, keeps the session's state, releases in order, asks for what is missing.
 
-    A message is *prepared* as soon as its last body byte is in: numbers are compared, the row of the table is chosen, the ResendRequest that it
-    would cause is made ready. The frame (checksum good or not) then *commits* or drops it in one cycle. What follows from the commit
-    (release, next range, records) runs while the next message arrives; the next frame is not taken before it is finished, so that for the
+    A message is *prepared* as soon as its last body byte is in: numbers are compared, the row of the table is chosen,
+    the ResendRequest that it
+    would cause is made ready. The frame (checksum good or not) then *commits* or drops it in one cycle. What follows
+    from the commit
+    (release, next range, records) runs while the next message arrives; the next frame is not taken before it is
+    finished, so that for the
     rules a release is atomic (R12).
 
     Parameters: ``shape``.
@@ -67,7 +70,8 @@ class Sequencer(wiring.Component):
         set_next_out: next_out := ``command.number``.
         idle: nothing is under way.
 
-    Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (five cycles after
+    Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (five
+        cycles after
     ``fields_done``) and nothing is under way.
     """
 
@@ -113,7 +117,7 @@ class Sequencer(wiring.Component):
         m.d.comb += [expected.window_limit.eq(config.window_limit), expected.chunk.eq(config.chunk)]
         infinity = config.policy == Policy.INFINITY
 
-        # -- State of the session (beside `expected` and the window) ------------------------------------------------------------------
+        # -- State of the session (beside `expected` and the window)
         phase = Signal(Phase)
         may_request = Signal()
         highest = Signal(NUMBER)
@@ -134,7 +138,7 @@ class Sequencer(wiring.Component):
             self.state.highest.eq(highest),
         ]
 
-        # -- The message at hand ------------------------------------------------------------------------------------------------------
+        # -- The message at hand
         message = Signal(shape.fields, reset_less=True)
         frame = Signal(Frame, reset_less=True)
         rule = Signal(Rule)
@@ -150,7 +154,7 @@ class Sequencer(wiring.Component):
         entry = Signal(shape.window_entry, reset_less=True)
         m.d.sync += entry.eq(window.entry)
 
-        # -- Preparation: facts, then the row, then the request it would cause ----------------------------------------------------------
+        # -- Preparation: facts, then the row, then the request it would cause
         # Facts are compared from the fields as they are and registered; the row follows when the window has answered.
         in_window = Signal()
         seq_above_highest = Signal()
@@ -214,7 +218,7 @@ class Sequencer(wiring.Component):
             cut = (config.policy == Policy.CHUNK) & (expected.chunk_end < range_below)
             return [range_end.eq(Mux(cut, expected.chunk_end, range_below))]
 
-        # -- Jumps and walks over the window --------------------------------------------------------------------------------------------
+        # -- Jumps and walks over the window
         target = Signal(NUMBER, reset_less=True)
         target_low = Signal(shape.window_bits, reset_less=True)
         walk_place = Signal(shape.window_bits)
@@ -227,7 +231,7 @@ class Sequencer(wiring.Component):
         past_end = Signal()
         past_highest = Signal()
 
-        # -- Records ------------------------------------------------------------------------------------------------------------------
+        # -- Records
         # Told into a register, so that the long way to the words ends there.
         record = Signal(Record)
         tells = Signal()
@@ -236,7 +240,9 @@ class Sequencer(wiring.Component):
         with m.If(can_tell):
             m.d.sync += [self.records.valid.eq(tells), self.records.payload.eq(record)]
 
-        def emit_event(code: EventCode, *, seq: Value | None = None, number: Value | None = None, why: Value | int = 0) -> None:
+        def emit_event(
+            code: EventCode, *, seq: Value | None = None, number: Value | None = None, why: Value | int = 0
+        ) -> None:
             m.d.comb += [
                 tells.eq(1),
                 record.kind.eq(RecordKind.EVENT),
@@ -284,7 +290,7 @@ class Sequencer(wiring.Component):
             """Recovery and requests of the old numbering, or of the old connection, are forgotten."""
             return [top_valid.eq(0), begin_valid.eq(0), again_done.eq(0), timer.eq(0), retries.eq(0)]
 
-        # -- Requests -----------------------------------------------------------------------------------------------------------------
+        # -- Requests
         wanted_end = Signal(NUMBER)
         m.d.comb += [
             wanted_end.eq(Mux(cause == Rule.R11, range_end, end)),
@@ -339,7 +345,10 @@ class Sequencer(wiring.Component):
                             m.next = "TIMEOUT"
 
             with m.State("IDLE"):
-                m.d.comb += [window.place.eq(self.fields.seq_low), self.idle.eq(~body & ~self.frame.valid & ~self.command_valid & ~self.ticks)]
+                m.d.comb += [
+                    window.place.eq(self.fields.seq_low),
+                    self.idle.eq(~body & ~self.frame.valid & ~self.command_valid & ~self.ticks),
+                ]
                 m.d.sync += [message.eq(self.fields), *compare()]
                 with m.If(expected.busy):
                     pass  # the sums are on their way
@@ -369,8 +378,12 @@ class Sequencer(wiring.Component):
                     kept.eq(keeps),
                     range_highest.eq(Mux(seq_above_highest, message.seq, highest)),
                     range_kept.eq(Mux(seq_above_highest, keeps, top_is_highest | (seq_is_highest & keeps))),
-                    opens.eq(is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))),
-                    repeats.eq(is_above & recovery & may_request & (phase == Phase.ACTIVE) & message.possdup & ~again_done),
+                    opens.eq(
+                        is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))
+                    ),
+                    repeats.eq(
+                        is_above & recovery & may_request & (phase == Phase.ACTIVE) & message.possdup & ~again_done
+                    ),
                 ]
                 m.next = "PREPARE BELOW"
 
@@ -405,7 +418,13 @@ class Sequencer(wiring.Component):
                     serve_host()
                 with m.Elif(self.frame.payload.garbled):
                     m.d.comb += self.frame.ready.eq(1)
-                    m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0), body_pending.eq(0)]
+                    m.d.sync += [
+                        frame.eq(self.frame.payload),
+                        rule.eq(Rule.F3),
+                        in_message.eq(1),
+                        advanced.eq(0),
+                        body_pending.eq(0),
+                    ]
                     m.next = "MESSAGE"
                 # A commit may have to tell of a delivery in the same cycle.
                 with m.Elif(can_tell):
@@ -415,7 +434,9 @@ class Sequencer(wiring.Component):
                     m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
                     with m.If(plan_push):
                         length = self.frame.payload.length
-                        emit_delivery(slot=self.current, length=length, seq=message.seq, source=message, early=plan_early)
+                        emit_delivery(
+                            slot=self.current, length=length, seq=message.seq, source=message, early=plan_early
+                        )
                     with m.If(plan_put):
                         kind = Mux(message.is_sequence_reset, EntryState.GAP_FILL, EntryState.MESSAGE)
                         m.d.comb += window.put.eq(1)
@@ -469,7 +490,7 @@ class Sequencer(wiring.Component):
                                     m.d.sync += note_request()
                                     m.next = "TELL REQUEST"
 
-            # -- Moving `expected` -----------------------------------------------------------------------------------------------------
+            # -- Moving `expected`
             with m.State("WALK"):
                 m.d.comb += window.place.eq(walk_place)
                 m.d.sync += top_reaches.eq(top_valid & (top >= target))
@@ -582,7 +603,7 @@ class Sequencer(wiring.Component):
                         m.d.sync += top_valid.eq(0)
                     m.next = "RANGE"
 
-            # -- R11, R13: ranges close and open -----------------------------------------------------------------------------------------
+            # -- R11, R13: ranges close and open
             with m.State("RANGE"):
                 m.d.sync += [
                     past_end.eq(expected.value > end),
@@ -626,7 +647,7 @@ class Sequencer(wiring.Component):
                 with m.If(can_tell):
                     finish()
 
-            # -- The end of a transaction --------------------------------------------------------------------------------------------------
+            # -- The end of a transaction
             with m.State("HALTED"):
                 emit_event(EventCode.HALTED, seq=expected.value, why=rule)
                 with m.If(can_tell):
@@ -652,9 +673,7 @@ class Sequencer(wiring.Component):
                     record.kind.eq(RecordKind.MESSAGE),
                     record.code.eq(rule),
                     record.flags.eq(
-                        Mux(has_seq, Flag.SEQ, 0)
-                        | Mux(readable & message.possdup, Flag.POSSDUP, 0)
-                        | Flag.NUMBER
+                        Mux(has_seq, Flag.SEQ, 0) | Mux(readable & message.possdup, Flag.POSSDUP, 0) | Flag.NUMBER
                     ),
                     record.msg_type.eq(Mux(known, message.msg_type, 0)),
                     record.seq.eq(Mux(has_seq, message.seq, 0)),
@@ -668,7 +687,7 @@ class Sequencer(wiring.Component):
                 with m.If(can_tell):
                     m.next = "IDLE"
 
-            # -- The host's operations -------------------------------------------------------------------------------------------------
+            # -- The host's operations
             with m.State("COMMAND"):
                 m.d.comb += self.command_done.eq(1)
                 m.d.sync += [
@@ -698,7 +717,13 @@ class Sequencer(wiring.Component):
                         m.d.sync += may_request.eq(self.command.may_request)
                         m.next = "RANGE"
                     with m.Case(Command.SET_EXPECTED):
-                        m.d.sync += [recovery.eq(0), is_reset.eq(1), load_low.eq(0), target.eq(self.command.number), *forget()]
+                        m.d.sync += [
+                            recovery.eq(0),
+                            is_reset.eq(1),
+                            load_low.eq(0),
+                            target.eq(self.command.number),
+                            *forget(),
+                        ]
                         m.next = "WALK"
                     with m.Case(Command.SET_NEXT_OUT):
                         m.d.comb += self.set_next_out.eq(1)

@@ -15,7 +15,8 @@ BANKS = 32
 class Slots(wiring.Component):
     """Message bytes are written once, here, while they arrive. From then on slot numbers move.
 
-    A slot is *current* (being written), *owned* (held or being delivered) or *free*. ``take`` makes the current slot owned; the next free one
+    A slot is *current* (being written), *owned* (held or being delivered) or *free*. ``take`` makes the current slot
+    owned; the next free one
     becomes current by itself. A message that is not kept leaves the current slot current.
 
     Parameters: ``shape``.
@@ -25,7 +26,8 @@ class Slots(wiring.Component):
         take: the current slot is owned from now on.
         free: a slot that is no longer owned. Ready from the cycle after the reset on, as there is room for every slot.
         write, write_offset, write_data: a byte for the current slot.
-        read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after the address.
+        read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after
+            the address.
 
     Latency: a slot given to ``free`` is current one to three cycles later if there is none.
     """
@@ -52,7 +54,8 @@ class Slots(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register behind it.
+        # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register
+        # behind it.
         words = shape.slots << shape.offset_bits
         bank_bits = max(ceil_log2(BANK_WORDS), ceil_log2(-(-words // BANKS)))
         write_address = Cat(self.write_offset, self.current)

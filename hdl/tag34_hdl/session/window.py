@@ -9,13 +9,15 @@ from ..layouts import EntryState, Shape
 
 
 class Window(wiring.Component):
-    """One entry per number, at number modulo the window's size (a power of two). Holding and releasing is index arithmetic.
+    """One entry per number, at number modulo the window's size (a power of two). Holding and releasing is index
+    arithmetic.
 
     Parameters: ``shape``.
 
     Members:
         place, entry: read port; ``entry`` is what lies at ``place``, one cycle after it.
-        put, put_place, put_entry: write an entry. An entry that is not EMPTY goes to an EMPTY place only, EMPTY to any other only: so the
+        put, put_place, put_entry: write an entry. An entry that is not EMPTY goes to an EMPTY place only, EMPTY to any
+            other only: so the
             count is right.
         count: entries that are not EMPTY.
     """
@@ -35,7 +37,9 @@ class Window(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.entries = entries = memory.Memory(shape=self.shape.window_entry, depth=1 << self.shape.window_bits, init=[])
+        m.submodules.entries = entries = memory.Memory(
+            shape=self.shape.window_entry, depth=1 << self.shape.window_bits, init=[]
+        )
         read = entries.read_port()
         write = entries.write_port()
         is_empty = Signal()
