@@ -55,7 +55,8 @@ class Ring(Elaboratable):
         m.domains.sync = ClockDomain(reset_less=True)
         m.d.comb += ClockSignal().eq(self.clk)
         m.submodules.core = core = Core(self.shape)
-        inputs, outputs = [], []
+        inputs: list[Value] = []
+        outputs: list[Value] = []
         for _path, member, port in core.signature.flatten(core):
             (inputs if member.flow is Flow.In else outputs).append(Value.cast(port))
         source, sink = Cat(inputs), Cat(outputs)

@@ -1,6 +1,8 @@
 """The register bank: the host's view of the core, as :data:`tag34.contract.REGISTERS` lays it out."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from typing import Any
+
+from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -72,20 +74,20 @@ class Registers(wiring.Component):
         m = Module()
         shape = self.shape
         data = self.write_data
-        reads: dict[str, object] = {}
+        reads: dict[str, Any] = {}
 
-        def written(name: str) -> object:
+        def written(name: str) -> Value:
             """True in the cycle in which register ``name`` is written."""
             assert REGISTERS[name].access is not Access.RO
             return self.write & (self.address == REGISTERS[name].address)
 
-        def storage(name: str, target: object, low: int = 0) -> None:
+        def storage(name: str, target: Value, low: int = 0) -> None:
             """A register that keeps ``target``, from bit ``low`` of the word on, and shows it."""
             with m.If(written(name)):
                 m.d.sync += target.eq(data[low:])
             reads.setdefault(name, []).append((low, target))
 
-        def wide(name: str, value: object) -> None:
+        def wide(name: str, value: Value) -> None:
             """LO shows the low word; reading it latches the rest, which HI shows."""
             high = Signal(len(value) - 32, name=f"{name.lower()}_high")
             with m.If(self.read & (self.address == REGISTERS[f"{name}_LO"].address)):

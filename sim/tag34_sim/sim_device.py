@@ -35,7 +35,9 @@ class SimulatedCore(Protocol):
     """A core that is simulated, by whatever simulator: queues in, queues out, registers. Sequence numbers are packed
     BCD."""
 
-    cycles: int
+    @property
+    def cycles(self) -> int:
+        """Cycles since the start."""
 
     def receive(self, session: int, data: bytes) -> None:
         """Queue bytes for rx."""

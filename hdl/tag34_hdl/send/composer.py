@@ -55,7 +55,7 @@ class Step:
     source: Source
     what: int = 0
     summed: bool = True
-    then: Then = Then.NEXT
+    then: Then = Then.NEXT  # type: ignore[assignment]  # Amaranth's enumerations are not known to mypy
 
     @property
     def word(self) -> int:
