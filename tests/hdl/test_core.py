@@ -23,7 +23,7 @@ from tests.hdl.bench import Simulation, Sink, Source
 SHAPE = Shape(window=4, max_message=256)
 PEER = Peer()
 #: Cycles from the last byte of a message taken to the first byte of what it causes.
-BUDGET = 4
+BUDGET = 2
 
 
 @cache
@@ -126,7 +126,8 @@ def run(messages: list[bytes], *, apart: bool) -> Run:
 
 
 def test_a_request_is_offered_soon_and_always_as_soon() -> None:
-    messages, proofs = [], []
+    messages: list[bytes] = []
+    proofs: list[int] = []
     for seq in (2, 6, 10):
         proofs.append(len(messages))
         messages += [PEER.order(seq, "proof"), PEER.gap_fill(seq - 1, seq + 3)]

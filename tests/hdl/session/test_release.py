@@ -19,7 +19,7 @@ from tests.hdl.bench import Simulation, Sink
 SHAPE = Shape(window=4, max_message=128)
 START = b"8=FIX"
 #: Cycles from a push to its first byte.
-LATENCY = 3
+LATENCY = 1
 
 
 class Bench(Elaboratable):
@@ -37,8 +37,10 @@ class Bench(Elaboratable):
         m.d.comb += [
             read.addr.eq(Cat(self.dut.read_offset, self.dut.read_slot)),
             read.en.eq(self.dut.read_enable),
-            self.dut.read_data.eq(read.data),
         ]
+        # The data appear with the second enabled cycle after their address.
+        with m.If(self.dut.read_enable):
+            m.d.sync += self.dut.read_data.eq(read.data)
         return m
 
     def store(self, ctx: Any, slot: int, data: bytes) -> None:
@@ -128,7 +130,8 @@ def outputs(messages: list[bytes], gap: int = 0) -> tuple[list[int], Sink]:
 
     async def push(ctx: Any) -> None:
         ctx.set(dut.free.ready, 1)
-        cycle = 0
+        cycle = 10
+        await ctx.tick().repeat(cycle)
         for slot, data in enumerate(messages):
             bench.store(ctx, slot, data)
             ctx.set(dut.delivery, {"slot": slot, "length": len(data), "session": 0})
@@ -163,6 +166,7 @@ def test_idle(rng: random.Random) -> None:
     dut = bench.dut
 
     async def testbench(ctx: Any) -> None:
+        await ctx.tick().repeat(10)
         assert ctx.get(dut.idle)
         bench.store(ctx, 1, START + b"x")
         ctx.set(dut.free.ready, 1)
