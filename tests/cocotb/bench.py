@@ -295,11 +295,13 @@ class Bench:
 
         With ``take`` they are gone from the sink then; an unfinished message stays.
         """
-        beat, found, begin = self.shape.beat, [], 0
-        count, last = beat["count"].offset, beat["last"].offset
+        found, begin, last_bit = [], 0, self.shape.beat["last"].offset
         for index, (payload, _) in enumerate(sink.beats):
-            assert payload >> count & 1, "a beat without a byte"
-            if payload >> last & 1:
+            last = payload >> last_bit & 1
+            assert payload == self._beats[last][payload & 255], (
+                f"a beat that is not one byte of session 0: {payload:#x}"
+            )
+            if last:
                 piece = sink.beats[begin : index + 1]
                 found.append((bytes(payload & 255 for payload, _ in piece), piece[0][1]))
                 begin = index + 1

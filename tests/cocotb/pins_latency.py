@@ -16,6 +16,8 @@ from tests.cocotb.pin_device import connect
 
 #: The budget at width 1: last byte taken to first byte offered.
 BUDGET = 4
+#: Cycles per message that a release may take, while the next message arrives.
+RELEASE = 4
 
 PEER = Peer()
 #: Shapes of messages: of one shape all are equally long, and only digits differ.
@@ -114,3 +116,18 @@ async def throughput(dut: Any) -> None:
     assert bench.rx.stalls == 0
     taken = bench.rx.taken
     assert taken == list(range(taken[0], taken[0] + len(stream)))
+
+
+@cocotb.test()
+async def release_of_a_whole_window(dut: Any) -> None:
+    """One message releases a whole window: a short message behind it may wait, a few cycles for each one released."""
+    bench = await Bench.start(dut)
+    device = await connect(bench, PEER)
+    held = bench.shape.window - 1
+    messages = [PEER.heartbeat(seq) for seq in range(2, 2 + held)] + [PEER.order(1, possdup=True)]
+    messages += [PEER.heartbeat(seq) for seq in range(2 + held, 10 + held)]
+    bench.receive(b"".join(messages))
+    await bench.rest()
+    cocotb.log.info("%d released: %d cycles of rx stalled", held, bench.rx.stalls)
+    assert bench.rx.stalls <= RELEASE * held
+    assert [record.seq for record in device.poll() if isinstance(record, DeliverRecord)] == list(range(1, 10 + held))
