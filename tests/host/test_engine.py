@@ -1,89 +1,29 @@
-"""The asyncio engine: an initiator and an acceptor of ours, and peers that misbehave, on loopback."""
+"""The asyncio engine as initiator, against an acceptor of ours and against peers that misbehave."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 import tag34
-from tag34 import Connection, Event, Message, SessionSettings
-from tag34.clock import format_utc
-from tag34_sim.messages import Field, encode, frame
-
-T = TypeVar("T")
-
-CALLER: dict[str, Any] = {"begin_string": "FIX.4.4", "sender": "BUYER", "target": "VENUE"}
-VENUE = SessionSettings("FIX.4.4", "VENUE", "BUYER", initiator=False)
-#: For what only the engine decides, with more bytes than a simulation gets through in passing.
-MODEL_ONLY = pytest.mark.parametrize("device_url", ["model:"])
-#: A bound on what takes milliseconds.
-PATIENCE = 60.0
-
-
-def run(test: Coroutine[Any, Any, T]) -> T:
-    return asyncio.run(asyncio.wait_for(test, PATIENCE))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the event loop turn until ``condition`` holds; :func:`run` sets the bound."""
-    while not condition():
-        await asyncio.sleep(0)
-
-
-async def echo(session: Connection) -> None:
-    """A venue that answers each order with a report."""
-    async for message in session:
-        await session.send("8", {11: message[11]})
-
-
-def message(msg_type: str, seq: int, fields: list[Field] | None = None, sender: str = "VENUE") -> bytes:
-    """A message as the other side of a raw socket writes it."""
-    target = "BUYER" if sender == "VENUE" else "VENUE"
-    header: list[Field] = [(35, msg_type), (49, sender), (56, target), (34, seq)]
-    return frame(encode([*header, (52, format_utc(tag34.Instant.now().utc_ns)), *(fields or [])]))
-
-
-LOGON: list[Field] = [(98, 0), (108, 30)]
-
-Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def raw_venue(peer: Peer) -> AsyncIterator[int]:
-    """A listening socket behind which the test plays the venue; gives its port."""
-    failures: list[BaseException] = []
-    done: list[asyncio.Task[None]] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await peer(reader, writer)
-        finally:
-            writer.close()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        done.append(asyncio.ensure_future(serve(reader, writer)))
-
-    # Little room on the way: what the test does not read is soon felt by the other side.
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-    listening.bind(("127.0.0.1", 0))
-    server = await asyncio.start_server(accept, sock=listening)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        failures += [found for found in await asyncio.gather(*done, return_exceptions=True) if found is not None]
-        assert not [failure for failure in failures if not isinstance(failure, ConnectionError)]
-
-
-async def read_message(reader: asyncio.StreamReader) -> tag34.FixMessage:
-    data = await reader.readuntil(b"\x0110=")
-    return tag34.FixMessage(data + await reader.readexactly(4))
+from tag34 import Connection, Event, Message
+from tag34_sim.messages import Field
+from tests.host.loopback import (
+    CALLER,
+    LOGON,
+    MODEL_ONLY,
+    VENUE,
+    echo,
+    message,
+    raw_venue,
+    read_message,
+    run,
+    stuck,
+    until,
+)
 
 
 def test_messages_both_ways(device_url: str) -> None:
@@ -117,17 +57,6 @@ def test_h4_iteration_ends_with_an_orderly_logout(device_url: str) -> None:
                     await session.send("D")
 
     run(test())
-
-
-def test_h4_server_logs_everybody_out_when_it_stops(device_url: str) -> None:
-    async def test() -> list[Message]:
-        async with contextlib.AsyncExitStack() as stack:
-            async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
-                connecting = tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER)
-                session = await stack.enter_async_context(connecting)
-            return [message async for message in session]
-
-    assert run(test()) == []
 
 
 def test_connection_is_cut(device_url: str) -> None:
@@ -224,76 +153,6 @@ def test_message_that_was_not_finished_is_asked_for_again(device_url: str) -> No
             async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER) as session:
                 again = await session.receive()
                 assert (again[11], again.seq, again.possdup) == ("second", 3, True)
-
-    run(test())
-
-
-@pytest.mark.parametrize(
-    ("first", "says"),
-    [
-        (lambda: message("A", 1, LOGON, sender="STRANGER"), "unknown session: 8=FIX.4.4 49=STRANGER 56=VENUE"),
-        (lambda: b"GET / HTTP/1.1\r\n\r\n", "does not begin with 8=FIX"),
-        (lambda: message("0", 1, sender="BUYER"), "the peer's first message is no Logon but of type 0"),
-    ],
-    ids=["stranger", "no FIX", "no Logon"],
-)
-def test_h1_callers_without_a_session(device_url: str, first: Callable[[], bytes], says: str) -> None:
-    async def test() -> None:
-        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
-            reader, writer = await asyncio.open_connection("127.0.0.1", venue.port)
-            writer.write(first())
-            with contextlib.suppress(ConnectionError):
-                assert await reader.read() == b""
-            writer.close()
-            await until(lambda: bool(venue.refused))
-            assert venue.refused == [says]
-
-    run(test())
-
-
-def test_h1_caller_that_says_nothing(device_url: str) -> None:
-    async def test() -> None:
-        settings = SessionSettings("FIX.4.4", "VENUE", "BUYER", initiator=False, logon_timeout=0.01)
-        async with tag34.serve(echo, "127.0.0.1", 0, settings, device=device_url) as venue:
-            reader, writer = await asyncio.open_connection("127.0.0.1", venue.port)
-            with contextlib.suppress(ConnectionError):
-                assert await reader.read() == b""
-            writer.close()
-            assert venue.refused == ["no Logon in time"]
-
-    run(test())
-
-
-def test_h1_second_connection_is_refused(device_url: str) -> None:
-    async def test() -> None:
-        async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
-            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
-                with pytest.raises(tag34.ConnectError):
-                    async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER):
-                        pytest.fail("there is no second session")
-                await session.send("D", {11: "still here"})
-                assert (await session.receive())[11] == "still here"
-                assert venue.refused == ["session is up already: 8=FIX.4.4 49=BUYER 56=VENUE"]
-
-    run(test())
-
-
-@pytest.mark.parametrize("device_url", ["model:"])  # the gateware has one session
-def test_r17_many_sessions_on_one_device(device_url: str) -> None:
-    names = [f"BUYER{index}" for index in range(4)]
-
-    async def trade(venue: tag34.Server, name: str) -> list[str]:
-        options = {**CALLER, "sender": name}
-        async with tag34.connect("127.0.0.1", venue.port, device=device_url, **options) as session:
-            for index in range(20):
-                await session.send("D", {11: f"{name} {index}"})
-            return [(await session.receive())[11] for _ in range(20)]
-
-    async def test() -> None:
-        known = [SessionSettings("FIX.4.4", "VENUE", name, initiator=False) for name in names]
-        async with tag34.serve(echo, "127.0.0.1", 0, known, device=device_url) as venue:
-            results = await asyncio.gather(*(trade(venue, name) for name in names))
-        assert results == [[f"{name} {index}" for index in range(20)] for name in names]
 
     run(test())
 
@@ -395,32 +254,6 @@ def test_h4_messages_on_the_way_do_not_hold_up_the_logout(device_url: str) -> No
     run(test())
 
 
-@contextlib.asynccontextmanager
-async def stuck(device_url: str, go_on: asyncio.Event, **options: Any) -> AsyncIterator[Connection]:
-    """A session whose peer asks for a long replay and reads none of it until ``go_on``."""
-    count = 150
-
-    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_message(reader)
-        writer.write(message("A", 1, LOGON))
-        for _ in range(count):
-            await read_message(reader)
-        writer.write(message("2", 2, [(7, 2), (16, 0)]))
-        await go_on.wait()
-        for seq in range(2, count + 2):
-            assert (await read_message(reader))[34] == str(seq)
-
-    async with raw_venue(ask) as port:
-        async with tag34.connect("127.0.0.1", port, device=device_url, **options, **CALLER) as session:
-            assert session._transport is not None
-            session._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-            for _ in range(count):
-                await session.send("8", {58: "x" * 3500})
-            await until(lambda: not session._writable.is_set() and session.session._outbox.busy)
-            yield session
-        go_on.set()
-
-
 @MODEL_ONLY
 def test_h3_replay_waits_for_a_peer_that_does_not_read(device_url: str) -> None:
     async def test() -> None:
@@ -450,39 +283,6 @@ def test_h4_peer_that_does_not_read_our_logout(device_url: str) -> None:
         run(test())
 
 
-def test_h1_session_belongs_to_its_handler_until_that_ends(device_url: str) -> None:
-    """The connection is lost while the handler works on a message: no second handler gets the same message."""
-
-    async def test() -> None:
-        working, finish = asyncio.Event(), asyncio.Event()
-        seen: list[str] = []
-
-        async def slow(session: Connection) -> None:
-            async for order in session:
-                seen.append(order[11])
-                working.set()
-                await finish.wait()
-
-        async with tag34.serve(slow, "127.0.0.1", 0, VENUE, device=device_url) as venue:
-            store = tag34.MemoryStore()
-            async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER) as session:
-                await session.send("D", {11: "first"})
-                await session.send("D", {11: "second"})
-                await working.wait()
-                await session.abort()
-            with pytest.raises(tag34.ConnectError):
-                async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER):
-                    pytest.fail("its handler is still at work")
-            finish.set()
-            await until(lambda: not venue.connections)
-            async with tag34.connect("127.0.0.1", venue.port, device=device_url, store=store, **CALLER) as session:
-                await session.send("D", {11: "third"})
-                await until(lambda: len(seen) == 3)
-        assert seen == ["first", "second", "third"]
-
-    run(test())
-
-
 def test_cancelled_application_leaves_no_connection(device_url: str) -> None:
     async def test() -> None:
         up = asyncio.Event()
@@ -501,51 +301,6 @@ def test_cancelled_application_leaves_no_connection(device_url: str) -> None:
             await until(lambda: not venue.connections)
 
     run(test())
-
-
-def test_handler_that_fails_is_reported_and_ends_its_session(device_url: str) -> None:
-    async def broken(session: Connection) -> None:
-        await session.receive()
-        raise ZeroDivisionError
-
-    async def test() -> None:
-        reported: list[dict[str, Any]] = []
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
-        async with tag34.serve(broken, "127.0.0.1", 0, VENUE, device=device_url) as venue:
-            async with tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER) as session:
-                await session.send("D", {11: "x"})
-                assert [message async for message in session] == []
-        assert [type(context["exception"]) for context in reported] == [ZeroDivisionError]
-
-    run(test())
-
-
-def test_handler_that_does_not_end_is_cancelled(device_url: str) -> None:
-    cancelled = False
-    store = tag34.MemoryStore()
-
-    async def stubborn(session: Connection) -> None:
-        nonlocal cancelled
-        try:
-            assert (await session.receive()).seq == 2
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            cancelled = True
-            raise
-
-    async def test() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            async with tag34.serve(
-                stubborn, "127.0.0.1", 0, VENUE, device=device_url, shutdown_timeout=0.01, stores=lambda _: store
-            ) as venue:
-                connecting = tag34.connect("127.0.0.1", venue.port, device=device_url, **CALLER)
-                session = await stack.enter_async_context(connecting)
-                await session.send("D", {11: "x"})
-                await until(lambda: venue.connections[0]._taken is not None)
-
-    run(test())
-    assert cancelled
-    assert store.expected == 2  # it never got done with its message
 
 
 def test_error_in_a_callback_ends_the_connection(device_url: str) -> None:
@@ -589,21 +344,4 @@ def test_mistakes_of_an_initiator(options: dict[str, Any], error: type[Exception
             pytest.fail("there is no session")
 
     with pytest.raises(error, match=says):
-        run(test())
-
-
-@pytest.mark.parametrize(
-    ("sessions", "says"),
-    [
-        ([], "no session"),
-        ([SessionSettings(**CALLER)], "initiator=False"),
-        ([VENUE, VENUE], "same BeginString"),
-    ],
-)
-def test_mistakes_of_an_acceptor(sessions: list[SessionSettings], says: str) -> None:
-    async def test() -> None:
-        async with tag34.serve(echo, "127.0.0.1", 0, sessions):
-            pytest.fail("there is no server")
-
-    with pytest.raises(ValueError, match=says):
         run(test())
