@@ -38,7 +38,7 @@ class Core(wiring.Component):
 
     Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered
         at ``tx``: two cycles. Last
-    byte of a message in order to its first byte offered at ``deliver``: two cycles. Throughput: one beat per cycle.
+    byte of a message in order to its first byte offered at ``deliver``: three cycles. Throughput: one beat per cycle.
     """
 
     def __init__(self, shape: Shape):

@@ -10,7 +10,7 @@ from tag34.device import Device, open_device
 from tests.sim.bench import Bench
 
 #: All that must show the same behaviour.
-DEVICE_URLS = ["model:"]
+DEVICE_URLS = ["model:", "sim:"]
 
 
 @pytest.fixture(params=DEVICE_URLS)

@@ -28,7 +28,7 @@ class Release(wiring.Component):
         free: the slot of a message whose last byte has been read.
         idle: nothing queued, nothing offered.
 
-    Latency: ``push`` to the first byte offered, one cycle. Throughput: one beat per cycle, no bubble between messages.
+    Latency: ``push`` to the first byte offered, two cycles. Throughput: one beat per cycle, no bubble between messages.
     """
 
     def __init__(self, shape: Shape):
@@ -50,7 +50,11 @@ class Release(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         m.submodules.queue = queue = fifo.SyncFIFO(width=self.shape.delivery.size, depth=self.shape.slots)
-        m.d.comb += [queue.w_data.eq(self.delivery), queue.w_en.eq(self.push)]
+        # A register before the queue: who pushes has a long way behind him.
+        pushed = Signal()
+        pushed_delivery = Signal(self.shape.delivery, reset_less=True)
+        m.d.sync += [pushed.eq(self.push), pushed_delivery.eq(self.delivery)]
+        m.d.comb += [queue.w_data.eq(pushed_delivery), queue.w_en.eq(pushed)]
         head = Signal(self.shape.delivery)
         m.d.comb += head.eq(queue.r_data)
 

@@ -16,7 +16,7 @@ class Window(wiring.Component):
 
     Members:
         place, entry: read port; ``entry`` is what lies at ``place``, one cycle after it.
-        put, put_place, put_entry: write an entry. An entry that is not EMPTY goes to an EMPTY place only, EMPTY to any
+        put, put_place, put_entry: write an entry; it can be read, and counts, from the second cycle after on. An entry that is not EMPTY goes to an EMPTY place only, EMPTY to any
             other only: so the
             count is right.
         count: entries that are not EMPTY.
@@ -42,17 +42,20 @@ class Window(wiring.Component):
         )
         read = entries.read_port()
         write = entries.write_port()
-        is_empty = Signal()
+        # A register before the memory: who writes has a long way behind him.
+        put = Signal()
+        put_place = Signal(self.shape.window_bits, reset_less=True)
+        put_entry = Signal(self.shape.window_entry, reset_less=True)
+        m.d.sync += [put.eq(self.put), put_place.eq(self.put_place), put_entry.eq(self.put_entry)]
         m.d.comb += [
             read.addr.eq(self.place),
             self.entry.eq(read.data),
-            write.addr.eq(self.put_place),
-            write.data.eq(self.put_entry),
-            write.en.eq(self.put),
-            is_empty.eq(self.put_entry.state == EntryState.EMPTY),
+            write.addr.eq(put_place),
+            write.data.eq(put_entry),
+            write.en.eq(put),
         ]
-        with m.If(self.put):
-            with m.If(is_empty):
+        with m.If(put):
+            with m.If(put_entry.state == EntryState.EMPTY):
                 m.d.sync += self.count.eq(self.count - 1)
             with m.Else():
                 m.d.sync += self.count.eq(self.count + 1)
