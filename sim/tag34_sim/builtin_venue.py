@@ -45,9 +45,12 @@ class BuiltinVenue:
 
     def logout(self) -> None:
         """Log out; return when that is over, however it ended."""
-        if self._logged_on.is_set() and not self._ended.is_set():
+        # One side's Logout ends the session for both: whether it is over is asked, and answered, under the lock.
+        with self._lock:
+            if not self._logged_on.is_set() or self._ended.is_set():
+                return
             self._say("5", [])
-            self._ended.wait(_LOGON_SECONDS)
+        self._ended.wait(_LOGON_SECONDS)
 
     def _serve(self) -> None:
         self._connection, _ = self._server.accept()
@@ -90,9 +93,10 @@ class BuiltinVenue:
         elif msg_type == b"2":
             self._replay(int(fields[b"7"]), int(fields[b"16"]))
         elif msg_type == b"5":
-            if not self._sent or self._sent[-1][0] != "5":
-                self._say("5", [])
-            self._ended.set()
+            with self._lock:
+                if not self._sent or self._sent[-1][0] != "5":
+                    self._say("5", [])
+                self._ended.set()
 
     def _say(self, msg_type: str, fields: list[Field]) -> None:
         with self._lock:
