@@ -322,8 +322,30 @@ ACTIVE = [
 ]
 
 
+def receive(*messages: bytes) -> Operation:
+    return Operation("receive", {"session": 0, "data": b"".join(messages)})
+
+
 def orders(*numbers: int) -> list[Operation]:
-    return [Operation("receive", {"session": 0, "data": PEER.order(seq)}) for seq in numbers]
+    return [receive(PEER.order(seq)) for seq in numbers]
+
+
+@pytest.mark.parametrize(
+    "anew",
+    [
+        Operation("connect", {"session": 0, "phase": Phase.ACTIVE}),
+        Operation("set_expected", {"session": 0, "expected": 4}),
+        receive(PEER.logon(1, reset=True), *(PEER.order(seq) for seq in (2, 3))),
+    ],
+    ids=["R15", "set_expected", "R5"],
+)
+def test_R9_earlier_requests_are_forgotten(anew: Operation, rng: random.Random) -> None:
+    asked = [*ACTIVE, receive(*(PEER.order(seq) for seq in (3, 1, 2)))]
+    late = receive(PEER.gap_fill(2, 6, possdup=True))
+    judged = run([*asked, late], rng).golden.judged
+    assert (judged[Rule.R9], judged[Rule.R9A]) == (1, 0)
+    judged = run([*asked, anew, late], rng).golden.judged
+    assert (judged[Rule.R9], judged[Rule.R9A]) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -137,9 +137,7 @@ def test_bytes_stay_with_their_slot(rng: random.Random) -> None:
             await driver.cycle(take=rng.random() < 0.06, free=free, offset=rng.randrange(64), byte=rng.randrange(256))
             if enabled:
                 shown, reading = reading, addressed
-            assert shown in (None, ctx.get(dut.read_data)), (
-                "they appear with the second enabled cycle"
-            )
+            assert shown in (None, ctx.get(dut.read_data)), "they appear with the second enabled cycle"
 
     simulate(dut, testbench)
 
