@@ -348,6 +348,21 @@ def test_R9_earlier_requests_are_forgotten(anew: Operation, rng: random.Random) 
     assert (judged[Rule.R9], judged[Rule.R9A]) == (0, 1)
 
 
+def test_R14_the_timer_stands_still_while_nothing_may_be_asked(rng: random.Random) -> None:
+    def may_request(allowed: bool) -> Operation:
+        return Operation("set_may_request", {"session": 0, "allowed": allowed})
+
+    config = PEER.config(resend_timeout=10, resend_retries=1)
+    configure = Operation("configure", {"session": 0, "config": config})
+    times = iter(range(0, 10**9, 7 * 10**6))  # two of them are more than the timeout
+    operations = [configure, ACTIVE[1], Operation("advance", {"utc_ns": next(times)}), *orders(3)]
+    for allowed in (False, True):
+        operations += [may_request(allowed), *(Operation("advance", {"utc_ns": next(times)}) for _ in range(2))]
+    driver = run(operations, rng)
+    assert driver.golden.recovery is not None
+    assert driver.golden.recovery.retries == 1
+
+
 @pytest.mark.parametrize(
     ("before", "seq", "asks", "delivers"),
     [
