@@ -157,7 +157,6 @@ class AmaranthCore:
         self._step()
         self._bus.update(read=0)
         self._step()
-        self._step()
         return self._read_data
 
     def run(self, limit: int) -> bool:

@@ -23,7 +23,7 @@ from tests.hdl.bench import Simulation, Sink, Source
 SHAPE = Shape(window=4, max_message=256)
 PEER = Peer()
 #: Cycles from the last byte of a message taken to the first byte of what it causes.
-BUDGET = 2
+BUDGET = 4
 
 
 @cache

@@ -81,7 +81,7 @@ class Release(wiring.Component):
             self.deliver.valid.eq(filled & (~offered_first | queue.r_rdy)),
             self.deliver.payload.count.eq(1),
             self.deliver.payload.session.eq(Mux(offered_first, head.session, session)),
-            self.idle.eq(~queue.r_rdy & filled & offered_first),
+            self.idle.eq(~pushed & ~queue.r_rdy & filled & offered_first),
         ]
         with m.If(self.deliver.valid & self.deliver.ready & offered_first):
             m.d.sync += session.eq(head.session)

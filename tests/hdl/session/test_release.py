@@ -19,7 +19,7 @@ from tests.hdl.bench import Simulation, Sink
 SHAPE = Shape(window=4, max_message=128)
 START = b"8=FIX"
 #: Cycles from a push to its first byte.
-LATENCY = 1
+LATENCY = 2
 
 
 class Bench(Elaboratable):
