@@ -1,7 +1,7 @@
 """The core: all parts wired together. It knows no vendor, no board and no link."""
 
 from amaranth import Elaboratable, Module, Signal
-from amaranth.lib import fifo, memory, stream, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .layouts import Record, Shape
@@ -13,9 +13,6 @@ from .send.composer import Composer
 from .session.release import Release
 from .session.sequencer import Sequencer
 from .session.slots import Slots
-
-#: Records of the rules that wait for the host before the rules themselves have to wait (R16).
-RECORD_DEPTH = 16
 
 
 class Core(wiring.Component):
@@ -71,7 +68,6 @@ class Core(wiring.Component):
         m.submodules.release = release = Release(shape)
         m.submodules.clock = clock = Clock(shape.clock_hz)
         m.submodules.composer = composer = Composer(shape)
-        m.submodules.record_queue = record_queue = fifo.SyncFIFO(width=Record.size, depth=RECORD_DEPTH)
 
         # Idents: one memory, written by the host, read by both directions.
         m.submodules.idents = idents = memory.Memory(shape=8, depth=4 << IDENT_BITS, init=[])
@@ -153,18 +149,13 @@ class Core(wiring.Component):
             clock.run.eq(registers.time_run),
         ]
 
-        # Records: those of the rules through a queue, those of the composer in between.
-        m.d.comb += [
-            record_queue.w_data.eq(sequencer.records.payload),
-            record_queue.w_en.eq(sequencer.records.valid),
-            sequencer.records.ready.eq(record_queue.w_rdy),
-        ]
+        # Records: those of the rules come first, those of the composer in between.
         offered = self.records
         with m.If(~offered.valid | offered.ready):
-            m.d.sync += offered.valid.eq(record_queue.r_rdy | composer.records.valid)
-            with m.If(record_queue.r_rdy):
-                m.d.comb += record_queue.r_en.eq(1)
-                m.d.sync += offered.payload.eq(record_queue.r_data)
+            m.d.sync += offered.valid.eq(sequencer.records.valid | composer.records.valid)
+            with m.If(sequencer.records.valid):
+                m.d.comb += sequencer.records.ready.eq(1)
+                m.d.sync += offered.payload.eq(sequencer.records.payload)
             with m.Else():
                 m.d.comb += composer.records.ready.eq(1)
                 m.d.sync += offered.payload.eq(composer.records.payload)
@@ -200,7 +191,7 @@ class Core(wiring.Component):
                 | (self.rx.valid & self.rx.ready)
                 | self.send_header.valid
                 | registers.command_valid
-                | record_queue.r_rdy
+                | sequencer.records.valid
                 | offered.valid
                 | ~release.idle
                 | ~composer.idle

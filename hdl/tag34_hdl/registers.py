@@ -26,7 +26,7 @@ class Registers(wiring.Component):
     Members:
         address, write, write_data: a write takes one cycle.
         read_data: value of the register at ``address``, two cycles after the address is shown and as long as it is
-            (COUNTER: three cycles after its write).
+            (COUNTER: four cycles after its write).
         read: the read strobe; latches the other half of a wide register where the map says so.
         All others: to and from the core.
     """

@@ -176,8 +176,8 @@ class Flag(IntFlag):
 #: number   expected afterwards        0            0                                  see :class:`EventCode`
 #: offset   of its first byte          0            0                                  0
 #: length   bytes                      bytes        0                                  0
-#: cycle    last byte accepted         first byte   first byte offered                 last byte of the message that
-#:                                     offered                                         proved it, or of the decision
+#: cycle    last byte accepted         of its       first byte offered                 last byte of the message that
+#:                                     release                                         proved it, or of the decision
 #: ======== ========================== ============ ================================== ==============================
 RECORD_FIELDS: Final[tuple[tuple[str, int], ...]] = (
     ("kind", 2),

@@ -146,7 +146,7 @@ class DeliverRecord:
     """One message for the host, whole, in order, exactly once.
 
     ``early`` marks a Logon or ResendRequest that was delivered ahead of its turn (R10c, R10d). ``data`` holds the
-    message from its 8 to the SOH behind its 10. ``cycle`` is the device cycle in which its first byte was offered.
+    message from its 8 to the SOH behind its 10. ``cycle`` is the device cycle in which it was released.
     """
 
     session: int

@@ -206,7 +206,6 @@ uint32_t tag34_read(void* handle, unsigned address) {
     core.step();
     core.top.read = 0;
     core.step();
-    core.step();
     return core.top.read_data;
 }
 

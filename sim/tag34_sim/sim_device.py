@@ -179,6 +179,7 @@ class SimDevice(CheckedDevice):
         counters = {}
         for rule in RULE_VERDICT:
             self._write("COUNTER", rule)
+            self._read("COUNTER")  # the memory behind it answers later than a register
             counters[rule.id] = self._read("COUNTER")
         received = self._read_wide("BYTES")
         counters["skipped"] = received - self._read_wide("FRAMED") - self._read("PARTIAL")

@@ -25,7 +25,8 @@ class Framer(wiring.Component):
     Parameters: ``shape``.
 
     Members:
-        rx: the connection's bytes. Not ready while a frame waits, or while there is no slot to write to.
+        rx: the connection's bytes. Once a frame waits, the next message may begin but not be found; a byte to be stored
+            waits for a slot.
         byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin``
             (BeginString's value and its
             SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the last of them).
@@ -100,7 +101,9 @@ class Framer(wiring.Component):
         take = Signal()
         can_take = Signal()
         m.d.comb += [
-            can_take.eq((~self.frame.valid | self.frame.ready) & (hunting | self.has_slot)),
+            can_take.eq(
+                Mux(hunting, ~self.frame.valid | (matched != len(START) - 1), ~self.frame.valid & self.has_slot)
+            ),
             self.rx.ready.eq(can_take),
             self.partial.eq(Mux(hunting, 0, count)),
             take.eq(self.rx.valid & can_take),

@@ -1,7 +1,10 @@
 """The sequencer: the rules at work, message by message."""
 
+from typing import Any
+
 from amaranth import C, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.data import View
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import Command, EventCode, Flag, Phase, Policy, RecordKind, Rule
@@ -12,6 +15,8 @@ from .expected import Expected
 from .rules import Rules
 from .window import Window
 
+#: Records that wait for the host before the rules themselves have to wait (R16).
+RECORD_DEPTH = 16
 INFINITY_OLD = 0x999999  # 16 = "all" up to FIX.4.1, BCD
 
 #: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999.
@@ -68,7 +73,7 @@ class Sequencer(wiring.Component):
         counted, counted_rule: a message was judged by this rule.
         clear: a new connection: the framer forgets a partial message, the composer what has not left.
         set_next_out: next_out := ``command.number``.
-        idle: nothing is under way.
+        idle: nothing is under way; records may be waiting in ``records``.
 
     Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (five
         cycles after
@@ -232,49 +237,66 @@ class Sequencer(wiring.Component):
         past_highest = Signal()
 
         # -- Records
-        # Told into a register, so that the long way to the words ends there.
+        # A state only says which form of record it tells. The words are put together a cycle later, when all that they are
+        # taken from is still as it was, and go into a queue that has room to spare for what is told before it is seen to be
+        # full. So neither the words nor the permission to tell are on a long path.
+        forms: list[list[Any]] = []
         record = Signal(Record)
         tells = Signal()
+        form = Signal(4)
+        told = Signal()
+        told_form = Signal(4)
         can_tell = Signal()
-        m.d.comb += can_tell.eq(~self.records.valid | self.records.ready)
-        with m.If(can_tell):
-            m.d.sync += [self.records.valid.eq(tells), self.records.payload.eq(record)]
+        last_cycle = Signal(CYCLE)  # the cycle in which it was told
+        m.submodules.record_queue = queue = fifo.SyncFIFO(width=Record.size, depth=RECORD_DEPTH)
+        m.d.sync += [
+            told.eq(tells & can_tell),
+            told_form.eq(form),
+            can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
+            last_cycle.eq(self.cycle),
+        ]
+        m.d.comb += [
+            queue.w_data.eq(record),
+            queue.w_en.eq(told),
+            self.records.valid.eq(queue.r_rdy),
+            self.records.payload.eq(queue.r_data),
+            queue.r_en.eq(self.records.ready),
+        ]
+
+        def tell(words: list[Any]) -> None:
+            """Tell a record of these ``words``."""
+            m.d.comb += [tells.eq(1), form.eq(len(forms))]
+            forms.append(words)
 
         def emit_event(
             code: EventCode, *, seq: Value | None = None, number: Value | None = None, why: Value | int = 0
         ) -> None:
-            m.d.comb += [
-                tells.eq(1),
+            words = [
                 record.kind.eq(RecordKind.EVENT),
                 record.code.eq(code),
                 record.rule.eq(why),
-                record.cycle.eq(Mux(in_message, frame.cycle, self.cycle)),
+                record.cycle.eq(Mux(in_message, frame.cycle, last_cycle)),
                 record.flags.eq((Flag.SEQ if seq is not None else 0) | (Flag.NUMBER if number is not None else 0)),
             ]
             if seq is not None:
-                m.d.comb += record.seq.eq(seq)
+                words.append(record.seq.eq(seq))
             if number is not None:
-                m.d.comb += record.number.eq(number)
+                words.append(record.number.eq(number))
+            tell(words)
 
-        def emit_delivery(*, slot: Value, length: Value, seq: Value, source: Value, early: Value | int = 0) -> None:
-            """Hand a message to the release, and say so. ``source`` has its msg_type and flags."""
-            m.d.comb += [
-                self.push.eq(1),
-                self.delivery.slot.eq(slot),
-                self.delivery.length.eq(length),
-                tells.eq(1),
+        def emit_delivery(*, seq: Value, length: Value, source: View, early: Value | int = 0) -> None:
+            """Tell of a message handed to the release. ``source`` has its msg_type and flags."""
+            possdup = Mux(source.possdup, Flag.POSSDUP, 0)
+            possresend = Mux(source.possresend, Flag.POSSRESEND, 0)
+            words = [
                 record.kind.eq(RecordKind.DELIVER),
                 record.msg_type.eq(source.msg_type),
                 record.seq.eq(seq),
                 record.length.eq(length),
-                record.cycle.eq(self.cycle),
-                record.flags.eq(
-                    Flag.SEQ
-                    | Mux(source.possdup, Flag.POSSDUP, 0)
-                    | Mux(source.possresend, Flag.POSSRESEND, 0)
-                    | Mux(early, Flag.EARLY, 0)
-                ),
+                record.cycle.eq(last_cycle),
+                record.flags.eq(Flag.SEQ | possdup | possresend | Mux(early, Flag.EARLY, 0)),
             ]
+            tell(words)
 
         def clear_entry(place: Value) -> None:
             m.d.comb += [window.put.eq(1), window.put_place.eq(place)]  # an entry of zeros is EMPTY
@@ -350,8 +372,8 @@ class Sequencer(wiring.Component):
                     self.idle.eq(~body & ~self.frame.valid & ~self.command_valid & ~self.ticks),
                 ]
                 m.d.sync += [message.eq(self.fields), *compare()]
-                with m.If(expected.busy):
-                    pass  # the sums are on their way
+                with m.If(expected.busy | window.busy):
+                    pass  # the sums are on their way, or the window is being swept
                 with m.Elif(body):
                     m.next = "PREPARE ENTRY"
                 with m.Elif(self.frame.valid):
@@ -433,10 +455,12 @@ class Sequencer(wiring.Component):
                     m.d.sync += [is_reset.eq(0), close_now.eq(0), load_low.eq(1)]
                     m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
                     with m.If(plan_push):
-                        length = self.frame.payload.length
-                        emit_delivery(
-                            slot=self.current, length=length, seq=message.seq, source=message, early=plan_early
-                        )
+                        m.d.comb += [
+                            self.push.eq(1),
+                            self.delivery.slot.eq(self.current),
+                            self.delivery.length.eq(self.frame.payload.length),
+                        ]
+                        emit_delivery(seq=message.seq, length=frame.length, source=message, early=plan_early)
                     with m.If(plan_put):
                         kind = Mux(message.is_sequence_reset, EntryState.GAP_FILL, EntryState.MESSAGE)
                         m.d.comb += window.put.eq(1)
@@ -567,8 +591,12 @@ class Sequencer(wiring.Component):
                     with m.Case(EntryState.EMPTY):
                         m.next = "RANGE"
                     with m.Case(EntryState.MESSAGE):
-                        emit_delivery(slot=entry.slot, length=entry.length, seq=expected.value, source=entry)
-                        m.d.comb += self.push.eq(can_tell)
+                        emit_delivery(seq=expected.value, length=entry.length, source=entry)
+                        m.d.comb += [
+                            self.push.eq(can_tell),
+                            self.delivery.slot.eq(entry.slot),
+                            self.delivery.length.eq(entry.length),
+                        ]
                         with m.If(can_tell):
                             clear_entry(expected.low)
                             m.d.sync += moved()
@@ -668,22 +696,21 @@ class Sequencer(wiring.Component):
                 known = rule != Rule.F3
                 readable = known & stored
                 has_seq = readable & message.seq_ok
-                m.d.comb += [
-                    tells.eq(1),
-                    record.kind.eq(RecordKind.MESSAGE),
-                    record.code.eq(rule),
-                    record.flags.eq(
-                        Mux(has_seq, Flag.SEQ, 0) | Mux(readable & message.possdup, Flag.POSSDUP, 0) | Flag.NUMBER
-                    ),
-                    record.msg_type.eq(Mux(known, message.msg_type, 0)),
-                    record.seq.eq(Mux(has_seq, message.seq, 0)),
-                    record.number.eq(expected.value),
-                    record.offset.eq(frame.offset),
-                    record.length.eq(frame.length),
-                    record.cycle.eq(frame.cycle),
-                    self.counted_rule.eq(rule),
-                    self.counted.eq(can_tell),
-                ]
+                possdup = Mux(readable & message.possdup, Flag.POSSDUP, 0)
+                tell(
+                    [
+                        record.kind.eq(RecordKind.MESSAGE),
+                        record.code.eq(rule),
+                        record.flags.eq(Mux(has_seq, Flag.SEQ, 0) | possdup | Flag.NUMBER),
+                        record.msg_type.eq(Mux(known, message.msg_type, 0)),
+                        record.seq.eq(Mux(has_seq, message.seq, 0)),
+                        record.number.eq(expected.value),
+                        record.offset.eq(frame.offset),
+                        record.length.eq(frame.length),
+                        record.cycle.eq(frame.cycle),
+                    ]
+                )
+                m.d.comb += [self.counted_rule.eq(rule), self.counted.eq(can_tell)]
                 with m.If(can_tell):
                     m.next = "IDLE"
 
@@ -738,4 +765,10 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     m.d.sync += [retries.eq(retries + 1), cause.eq(Rule.R14)]
                     m.next = "REQUEST"
+
+        assert len(forms) <= 1 << len(form)
+        with m.Switch(told_form):
+            for number, words in enumerate(forms):
+                with m.Case(number):
+                    m.d.comb += words
         return m

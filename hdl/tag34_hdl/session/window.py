@@ -16,10 +16,10 @@ class Window(wiring.Component):
 
     Members:
         place, entry: read port; ``entry`` is what lies at ``place``, one cycle after it.
-        put, put_place, put_entry: write an entry; it can be read, and counts, from the second cycle after on. An entry that is not EMPTY goes to an EMPTY place only, EMPTY to any
-            other only: so the
-            count is right.
+        put, put_place, put_entry: write an entry; it can be read, and counts, from the second cycle after on. An entry
+            that is not EMPTY goes to an EMPTY place only, EMPTY to any other only: so the count is right.
         count: entries that are not EMPTY.
+        busy: after a reset, while the entries of the time before are being emptied; nothing may be put.
     """
 
     def __init__(self, shape: Shape):
@@ -31,6 +31,7 @@ class Window(wiring.Component):
                 "put": In(1),
                 "put_place": In(shape.window_bits),
                 "put_entry": In(shape.window_entry),
+                "busy": Out(1),
                 "count": Out(ceil_log2((1 << shape.window_bits) + 1)),
             }
         )
@@ -54,6 +55,12 @@ class Window(wiring.Component):
             write.data.eq(put_entry),
             write.en.eq(put),
         ]
+        # A reset does not reach into a memory.
+        sweep = Signal(self.shape.window_bits + 1)
+        m.d.comb += self.busy.eq(~sweep[-1])
+        with m.If(self.busy):
+            m.d.sync += sweep.eq(sweep + 1)
+            m.d.comb += [write.addr.eq(sweep), write.data.eq(0), write.en.eq(1)]
         with m.If(put):
             with m.If(put_entry.state == EntryState.EMPTY):
                 m.d.sync += self.count.eq(self.count - 1)
