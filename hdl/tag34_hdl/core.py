@@ -34,7 +34,7 @@ class Core(wiring.Component):
             count.
 
     Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered
-        at ``tx``: two cycles. Last
+        at ``tx``: three cycles. Last
     byte of a message in order to its first byte offered at ``deliver``: three cycles. Throughput: one beat per cycle.
     """
 

@@ -138,7 +138,7 @@ class Composer(wiring.Component):
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
 
-    Latency: ``request`` taken while idle to the first byte offered, one cycle. Throughput: one byte per cycle, but for
+    Latency: ``request`` taken while idle to the first byte offered, two cycles. Throughput: one byte per cycle, but for
         a few cycles before
     BodyLength, which has to be converted, and before CheckSum.
     """
@@ -454,7 +454,6 @@ class Composer(wiring.Component):
             m.d.sync += [telling.eq(0), dropping.eq(0)]
 
         free = Signal()
-        asked = Signal()  # there is a request, just arriving or waiting
         numbered = Signal()  # there is a number left
         start = Signal()
         host_ready = header_held & body_whole
@@ -463,26 +462,25 @@ class Composer(wiring.Component):
         m.d.comb += [
             # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
             free.eq(~active & ~telling & ~dropping & (settling == 0) & ~self.clear),
-            asked.eq(request_held | self.request.valid),
-            start.eq(free & Mux(asked, numbered, host_ready & host_good)),
+            start.eq(free & Mux(request_held, numbered, host_ready & host_good)),
         ]
         with m.If(free):
             m.d.sync += [
                 now.eq(self.time),
                 seq.eq(self.next_out),
-                begin.eq(Mux(request_held, request.begin, self.request.payload.begin)),
-                end.eq(Mux(request_held, request.end, self.request.payload.end)),
-                is_request.eq(asked),
-                is_replay.eq(~asked & header.replay),
-                msg_type.eq(Mux(asked, REQUEST_TYPE, header.msg_type)),
-                body_at.eq(Mux(asked, REQUEST_AT, Mux(body_length == 0, TRAILER_AT, HOST_AT))),
+                begin.eq(request.begin),
+                end.eq(request.end),
+                is_request.eq(request_held),
+                is_replay.eq(~request_held & header.replay),
+                msg_type.eq(Mux(request_held, REQUEST_TYPE, header.msg_type)),
+                body_at.eq(Mux(request_held, REQUEST_AT, Mux(body_length == 0, TRAILER_AT, HOST_AT))),
             ]
-            with m.If(asked):
-                # One that arrives now is not kept waiting; without a number left it is dropped.
+            with m.If(request_held):
+                # Without a number left it is dropped.
                 m.d.sync += request_held.eq(0)
             with m.Elif(header.replay):
                 m.d.sync += seq.eq(header.seq)
-            with m.If(~asked & host_ready & ~host_good):
+            with m.If(~request_held & host_ready & ~host_good):
                 m.d.comb += release_body.eq(1)
                 m.d.sync += [dropping.eq(1), sent_cycle.eq(self.cycle)]
         with m.If(start):

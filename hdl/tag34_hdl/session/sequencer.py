@@ -237,9 +237,9 @@ class Sequencer(wiring.Component):
         past_highest = Signal()
 
         # -- Records
-        # A state only says which form of record it tells. The words are put together a cycle later, when all that they are
-        # taken from is still as it was, and go into a queue that has room to spare for what is told before it is seen to be
-        # full. So neither the words nor the permission to tell are on a long path.
+        # A state only says which form of record it tells. The words are put together a cycle later, when all that they
+        # are taken from is still as it was, and go into a queue that has room to spare for what is told before it is
+        # seen to be full. So neither the words nor the permission to tell are on a long path.
         forms: list[list[Any]] = []
         record = Signal(Record)
         tells = Signal()
