@@ -33,9 +33,10 @@ class Core(wiring.Component):
         idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not
             count.
 
-    Latency: last byte of the message that proves a gap taken at ``rx`` to the first byte of the ResendRequest offered
-        at ``tx``: three cycles. Last
-    byte of a message in order to its first byte offered at ``deliver``: three cycles. Throughput: one beat per cycle.
+    Latency: three cycles from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
+    ResendRequest, offered at ``tx``; three from the last byte of a message in order to its first byte offered at
+    ``deliver``. Throughput: one beat per cycle. A release takes about four cycles per held message; when many are
+    released and the next message is shorter than that, ``rx`` waits for the rest.
     """
 
     def __init__(self, shape: Shape):
@@ -134,6 +135,8 @@ class Core(wiring.Component):
         connect(m, release.deliver, flipped(self.deliver))
 
         # Send.
+        composer_clear = Signal()  # a register, as the composer's reaction to it is wide
+        m.d.sync += composer_clear.eq(sequencer.clear)
         connect(m, flipped(self.send_header), composer.send_header)
         connect(m, flipped(self.send_body), composer.send_body)
         connect(m, composer.tx, flipped(self.tx))
@@ -142,7 +145,7 @@ class Core(wiring.Component):
             composer.fraction.eq(registers.fraction),
             composer.set_next_out.eq(sequencer.set_next_out),
             composer.new_next_out.eq(registers.command.number),
-            composer.clear.eq(sequencer.clear),
+            composer.clear.eq(composer_clear),
             composer.cycle.eq(registers.cycle),
             clock.load.eq(registers.time_load),
             clock.new_time.eq(registers.new_time),
