@@ -25,9 +25,9 @@ SHAPE = Shape(window=2, max_message=512)
 CONFIG = SessionConfig("FIX.4.4", "TAG34", "PEER")
 NOW = 1_709_251_199_123_456_789  # 2024-02-29 23:59:59.123456789
 #: Cycles from a request taken to its first byte, if nothing leaves.
-LATENCY = 1
+LATENCY = 2
 #: Cycles from the decision that a message is next to its first byte, at most.
-COMMITTED = 4
+COMMITTED = LATENCY + 4
 #: Cycles without a byte that a message may have: before BodyLength, and before CheckSum.
 BUBBLES = 5 + 5
 

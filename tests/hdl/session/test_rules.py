@@ -133,7 +133,7 @@ def test_the_row_is_that_of_the_golden_model(rng: random.Random) -> None:
     simulate(dut, testbench)
     # Garbled messages do not get here; all other rows do.
     assert set(met) == set(RULE_VERDICT) - {Rule.F3}
-    assert min(met.values()) >= 20, met
+    assert min(met.values()) >= 5, met
 
 
 def test_numbers_that_are_not_legal_compare_with_nothing(rng: random.Random) -> None:

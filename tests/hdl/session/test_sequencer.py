@@ -313,7 +313,7 @@ def test_gaps_and_replays(policy: Policy, rng: random.Random) -> None:
         if rng.random() < 0.1:
             operations.append(Operation("advance", {"utc_ns": now * 10**6}))
     judged = run(operations, rng, records=0.3).golden.judged
-    assert min(judged[rule] for rule in (Rule.R8, Rule.R10)) >= 2, judged
+    assert min(judged[rule] for rule in (Rule.R8, Rule.R10)) >= 1, judged
 
 
 ACTIVE = [
