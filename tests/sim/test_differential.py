@@ -58,8 +58,11 @@ def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float) -> 
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-@given(noise=st.lists(st.binary(max_size=60) | st.sampled_from([b"8=FIX", b"\x01", b"9=", b"10=",
-b"8=FIX.4.4\x019=5\x01"])))
+@given(
+    noise=st.lists(
+        st.binary(max_size=60) | st.sampled_from([b"8=FIX", b"\x01", b"9=", b"10=", b"8=FIX.4.4\x019=5\x01"])
+    )
+)
 def test_bytes_that_mean_nothing(noise: list[bytes]) -> None:
     model, gateware = devices("small")
     with model, gateware:

@@ -212,7 +212,6 @@ class Sequencer(wiring.Component):
         # What its commit will do, each in a register of its own.
         plan_early = Signal()  # deliver ahead of its turn
         plan_push = Signal()  # deliver
-        plan_hold = Signal()  # keep it in the window
         plan_put = Signal()  # write a window entry
         plan_take = Signal()  # its slot is not used for the next message
 
@@ -417,7 +416,6 @@ class Sequencer(wiring.Component):
                     cause.eq(Mux(opens, Rule.R11, Rule.R13A)),
                     plan_early.eq(early),
                     plan_push.eq(pushes),
-                    plan_hold.eq(rule == Rule.R10),
                     plan_put.eq((early | (rule == Rule.R10)) & kept),
                     # A held GapFill needs no bytes.
                     plan_take.eq(pushes | ((rule == Rule.R10) & ~message.is_sequence_reset)),

@@ -24,7 +24,7 @@ class Slots(wiring.Component):
     Members:
         current, has_current: the slot being written, if there is one.
         take: the current slot is owned from now on.
-        free: a slot that is no longer owned. Ready from the cycle after the reset on, as there is room for every slot.
+        free: a slot that is no longer owned. Ready once the list is filled, slots - 1 cycles after reset.
         write, write_offset, write_data: a byte for the current slot.
         read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after
             the address.
