@@ -220,12 +220,6 @@ int64_t tag34_run(void* handle, int64_t limit) {
     return -1;
 }
 
-// Runs for a number of cycles, at rest or not.
-void tag34_cycles(void* handle, int64_t count) {
-    Core& core = *static_cast<Core*>(handle);
-    while (count-- > 0) core.step();
-}
-
 // What came out. `what`: 0 records, 1 deliver bytes, 2 deliver ends (32 bit), 3 tx bytes, 4 tx ends. The pointer is good until tag34_clear or
 // the next run.
 const void* tag34_output(void* handle, int what, size_t* size) {

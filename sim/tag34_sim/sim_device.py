@@ -72,11 +72,10 @@ class SimDevice(CheckedDevice):
 
     Parameters:
         core: the simulated core.
-        shape: what it was built with.
         detail: one line on how it is simulated.
     """
 
-    def __init__(self, core: SimulatedCore, shape: Shape, detail: str = ""):
+    def __init__(self, core: SimulatedCore, detail: str = ""):
         super().__init__()
         self.core = core
         self._decoder = Decoder()
@@ -243,7 +242,7 @@ def open_sim(
         raise DeviceError(f"sim: {error}") from error
     if rest != "amaranth":
         try:
-            return SimDevice(VerilatedCore(shape), shape, "gateware, compiled by Verilator")
+            return SimDevice(VerilatedCore(shape), "gateware, compiled by Verilator")
         except BuildError as error:
             if rest == "verilator":
                 raise
@@ -253,4 +252,4 @@ def open_sim(
             )
     from .amaranth_core import AmaranthCore
 
-    return SimDevice(AmaranthCore(shape), shape, "gateware, in Amaranth's simulator")
+    return SimDevice(AmaranthCore(shape), "gateware, in Amaranth's simulator")

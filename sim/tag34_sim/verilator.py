@@ -218,7 +218,6 @@ class VerilatedCore:
             ("write", None, [pointer, ctypes.c_uint, ctypes.c_uint32]),
             ("read", ctypes.c_uint32, [pointer, ctypes.c_uint]),
             ("run", ctypes.c_int64, [pointer, ctypes.c_int64]),
-            ("cycles", None, [pointer, ctypes.c_int64]),
             ("output", pointer, [pointer, ctypes.c_int, ctypes.POINTER(size)]),
             ("clear", None, [pointer]),
             ("cycle_count", ctypes.c_uint64, [pointer]),

@@ -57,7 +57,7 @@ async def open_device(bench: Bench) -> SimDevice:
     """The core as a device. All but its ``poll`` may be called from a :func:`cocotb.task.bridge` only."""
 
     def opened() -> SimDevice:
-        return SimDevice(PinCore(bench), bench.shape, "gateware, driven by cocotb")
+        return SimDevice(PinCore(bench), "gateware, driven by cocotb")
 
     device: SimDevice = await bridge(opened)()
     return device

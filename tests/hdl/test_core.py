@@ -194,7 +194,7 @@ def test_R16_a_host_that_takes_nothing_holds_back_the_input_and_loses_nothing() 
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
 def test_scenarios_are_those_of_the_model(stalls: float, seed: int) -> None:
     core = AmaranthCore(SHAPE)
-    device = SimDevice(core, SHAPE)
+    device = SimDevice(core)
     with device, ModelDevice(window=4, max_message=256) as model:
         device.stalls(seed, stalls, stalls)
         operations = scenario(random.Random(seed), messages=16, window=4, max_message=256)

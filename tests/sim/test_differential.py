@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tag34.contract import EventCode
+from tag34.contract import EventCode, Phase
 from tag34.device import Device, EventRecord, open_device
 from tag34_sim.differential import Difference, compare
+from tag34_sim.messages import Peer
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import MIX, Operation, scenario
 
@@ -84,8 +85,6 @@ def test_a_difference_is_found() -> None:
 
 def test_latency_is_the_same_for_every_gap() -> None:
     """Last byte of the proving message to the first byte of its ResendRequest, as the device's own counter tells it."""
-    from tag34.contract import Phase
-    from tag34_sim.messages import Peer
 
     _, gateware = devices("usual")
     peer = Peer()

@@ -152,7 +152,7 @@ def test_a_core_of_another_version_is_refused() -> None:
     identity = sim_device.REGISTERS["ID"].address
     for answers in ({}, {identity: sim_device.DEVICE_ID}):
         with pytest.raises(DeviceError, match="does not answer as a tag34 core of this version"):
-            SimDevice(DeafCore(answers), Shape())
+            SimDevice(DeafCore(answers))
 
 
 def test_a_core_that_hangs_is_an_error_not_a_hang() -> None:
@@ -162,7 +162,7 @@ def test_a_core_that_hangs_is_an_error_not_a_hang() -> None:
         registers["VERSION"].address: sim_device.CONTRACT_VERSION,
         registers["SESSIONS"].address: 1,
     }
-    device = SimDevice(DeafCore(answers), Shape())
+    device = SimDevice(DeafCore(answers))
     with pytest.raises(DeviceError, match="did not come to rest"):
         device.receive(0, b"x")
 

@@ -176,18 +176,10 @@ class Framer(wiring.Component):
                     with m.If(is_soh):
                         m.next = "TAG 9"
 
-            with m.State("TAG 9"):
-                with m.If(take):
-                    with m.If(byte == ord("9")):
-                        m.next = "EQUALS"
-                    with m.Else():
-                        finish(count)
-                        hunt(fresh=False)
-
-            with m.State("EQUALS"):
-                with m.If(take):
-                    with m.If(byte == ord("=")):
-                        m.next = "LENGTH"
+            for state, wanted, following in (("TAG 9", "9", "EQUALS"), ("EQUALS", "=", "LENGTH")):
+                with m.State(state), m.If(take):
+                    with m.If(byte == ord(wanted)):
+                        m.next = following
                     with m.Else():
                         finish(count)
                         hunt(fresh=False)

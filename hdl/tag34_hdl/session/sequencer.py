@@ -206,7 +206,6 @@ class Sequencer(wiring.Component):
         range_end = Signal(NUMBER, reset_less=True)
         opens = Signal()  # R11 by the message at hand
         repeats = Signal()  # R13a by the message at hand
-        kept = Signal()  # the message at hand gets, or has, a place in the window
         stored = Signal()  # it is not longer than max_message, its fields may be told
         cause = Signal(Rule)
         # What its commit will do, each in a register of its own.
@@ -392,13 +391,11 @@ class Sequencer(wiring.Component):
                     | (rules.rule == Rule.R10C)
                     | (rules.rule == Rule.R10D)
                 )
-                keeps = in_window
                 m.d.sync += [
                     rule.eq(rules.rule),
                     stored.eq(~self.oversize),
-                    kept.eq(keeps),
                     range_highest.eq(Mux(seq_above_highest, message.seq, highest)),
-                    range_kept.eq(Mux(seq_above_highest, keeps, top_is_highest | (seq_is_highest & keeps))),
+                    range_kept.eq(Mux(seq_above_highest, in_window, top_is_highest | (seq_is_highest & in_window))),
                     opens.eq(
                         is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))
                     ),
@@ -416,7 +413,7 @@ class Sequencer(wiring.Component):
                     cause.eq(Mux(opens, Rule.R11, Rule.R13A)),
                     plan_early.eq(early),
                     plan_push.eq(pushes),
-                    plan_put.eq((early | (rule == Rule.R10)) & kept),
+                    plan_put.eq((early | (rule == Rule.R10)) & in_window),
                     # A held GapFill needs no bytes.
                     plan_take.eq(pushes | ((rule == Rule.R10) & ~message.is_sequence_reset)),
                 ]
