@@ -31,7 +31,8 @@ class Shape:
         sessions: number of sessions. This version has 1.
         window: largest hold window in numbers, 2 to 1024.
         max_message: largest stored message in bytes, 64 to 65536.
-        slots: message slots; default: one for each number that can be held and four in flight.
+        hold, hold_limit: messages that can be held at a time, over all sessions and by one of them; 0: see
+            :func:`tag34.contract.hold_shares`.
         clock_hz: clock of the core: SendingTime and the default of TICK_CYCLES depend on it.
 
     Raises ValueError, naming the parameter, for anything out of range.
@@ -41,7 +42,8 @@ class Shape:
     sessions: int = 1
     window: int = 64
     max_message: int = 4096
-    slots: int = 0
+    hold: int = 0
+    hold_limit: int = 0
     clock_hz: int = 125_000_000
 
     def __post_init__(self) -> None:
@@ -53,12 +55,9 @@ class Shape:
             raise ValueError(f"window must be 2 to 1024 numbers, not {self.window}")
         if not 64 <= self.max_message <= 65536:
             raise ValueError(f"max_message must be 64 to 65536 bytes, not {self.max_message}")
-        if self.slots == 0:
-            object.__setattr__(self, "slots", self.window - 1 + 4)
-        # One slot receives and one may be leaving while all others are held: fewer could block the number that drains
-        # the window.
-        if self.slots < self.window + 1:
-            raise ValueError(f"slots must be at least window + 1 = {self.window + 1}, not {self.slots}")
+        hold, hold_limit = contract.hold_shares(self.sessions, self.window, self.hold, self.hold_limit)
+        object.__setattr__(self, "hold", hold)
+        object.__setattr__(self, "hold_limit", hold_limit)
         if not 2_000_000 <= self.clock_hz <= 1_000_000_000:
             raise ValueError(f"clock_hz must be 2 MHz to 1 GHz, not {self.clock_hz}")
 
@@ -66,6 +65,12 @@ class Shape:
     def window_bits(self) -> int:
         """Bits of a place in the window: number modulo the next power of two."""
         return ceil_log2(self.window)
+
+    @property
+    def slots(self) -> int:
+        """Message slots: those of held messages, one per session for the message that arrives, and three on their
+        way out, so that a full window never keeps the number out that drains it."""
+        return self.sessions + self.hold + 3
 
     @property
     def slot_bits(self) -> int:

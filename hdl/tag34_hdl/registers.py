@@ -103,6 +103,8 @@ class Registers(wiring.Component):
             ("SESSIONS", shape.sessions),
             ("WINDOW", shape.window),
             ("MAX_MESSAGE", shape.max_message),
+            ("HOLD", shape.hold),
+            ("HOLD_LIMIT", shape.hold_limit),
             ("CLOCK_HZ", shape.clock_hz),
         ):
             reads[name] = constant

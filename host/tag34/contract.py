@@ -12,7 +12,7 @@ from enum import Enum, IntEnum, IntFlag
 from typing import Final
 
 #: Version of everything below. Two sides with different versions do not talk to each other.
-CONTRACT_VERSION: Final = 1
+CONTRACT_VERSION: Final = 2
 #: First register of every device: ``"tg34"``.
 DEVICE_ID: Final = 0x34336774
 
@@ -239,6 +239,8 @@ REGISTERS: Final[dict[str, Register]] = _registers(
     ("SESSIONS", Access.RO, "number of sessions"),
     ("WINDOW", Access.RO, "largest hold window, in numbers"),
     ("MAX_MESSAGE", Access.RO, "largest stored message, in bytes"),
+    ("HOLD", Access.RO, "messages that can be held at a time, over all sessions"),
+    ("HOLD_LIMIT", Access.RO, "of these, by one session at most"),
     ("CLOCK_HZ", Access.RO, "nominal clock of the core"),
     ("STATUS", Access.RO, "bit 0: idle (nothing under way and nothing waiting to leave); bit 1: a command is waiting"),
     ("CYCLE_LO", Access.RO, "cycle counter, bits 31..0; reading it latches CYCLE_HI"),
@@ -313,6 +315,31 @@ def infinity_end(begin_string: str) -> int:
 def default_fraction(begin_string: str) -> int:
     """Digits of the fraction of SendingTime: none up to FIX.4.1, milliseconds from FIX.4.2 on (S5)."""
     return 0 if begin_string in ("FIX.4.0", "FIX.4.1") else 3
+
+
+def hold_shares(sessions: int, window: int, hold: int = 0, hold_limit: int = 0) -> tuple[int, int]:
+    """Messages held at a time: (over all sessions, by one session at most).
+
+    Held messages share one memory. The share of a session is limited so that one in recovery cannot starve the others
+    (R10b, R17).
+
+    Parameters:
+        sessions, window: of the device.
+        hold: over all sessions; 0: as many as all windows can take.
+        hold_limit: by one session; 0: all of its window if there is memory for all, else half of the memory (with one
+            session all of it).
+
+    Raises ValueError, naming the parameter, for anything out of range.
+    """
+    full = sessions * (window - 1)
+    if not 0 <= hold <= full:
+        raise ValueError(f"hold must be 1 to sessions x (window - 1) = {full}, or 0 for all of it, not {hold}")
+    hold = hold or full
+    if hold_limit == 0:
+        hold_limit = hold if sessions == 1 or hold == full else max(1, hold // 2)
+    elif not 1 <= hold_limit <= hold:
+        raise ValueError(f"hold_limit must be 1 to hold = {hold}, or 0 for the default, not {hold_limit}")
+    return hold, min(hold_limit, window - 1)
 
 
 #: Tags of the standard header: the first field with any other tag ends the header (F2).

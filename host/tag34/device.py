@@ -24,14 +24,17 @@ class DeviceInfo:
     """What a device is.
 
     Members: ``name`` (``"model"``, ``"sim"``, ...), ``sessions``, ``window`` (largest hold window, in numbers),
-    ``max_message`` (bytes), ``width`` (bytes per beat; 0 where there are no beats), ``clock_hz`` (nominal clock; 0
-    where there is none), ``detail`` (one line).
+    ``max_message`` (bytes), ``hold`` (messages that can be held at a time, over all sessions), ``hold_limit`` (of
+    these, by one session at most), ``width`` (bytes per beat; 0 where there are no beats), ``clock_hz`` (nominal clock;
+    0 where there is none), ``detail`` (one line).
     """
 
     name: str
     sessions: int
     window: int
     max_message: int
+    hold: int
+    hold_limit: int
     width: int = 0
     clock_hz: int = 0
     detail: str = ""
@@ -302,8 +305,8 @@ def open_device(url: str, **options: object) -> Device:
     """Open a device by its URL: ``scheme:rest``, for example ``model:`` or ``sim:``.
 
     Schemes are entry points of the group ``tag34.devices``: a callable ``(rest: str, **options) -> Device``. Common
-    options: ``sessions``, ``window``, ``max_message``. Raises DeviceError for an unknown scheme, with the list of those
-        installed.
+    options: ``sessions``, ``window``, ``max_message``, ``hold``, ``hold_limit``. Raises DeviceError for an unknown
+    scheme, with the list of those installed.
     """
     scheme, colon, rest = url.partition(":")
     found = {point.name: point for point in metadata.entry_points(group="tag34.devices")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tag34.contract import MAX_SEQ, Phase
+from tag34.contract import MAX_SEQ, Phase, hold_shares
 from tag34.device import DeviceError, DeviceInfo, Record, SessionConfig, SessionState
 
 from .checked_device import CheckedDevice
@@ -20,11 +20,14 @@ class ModelDevice(CheckedDevice):
         sessions: number of sessions, 1 to 65536.
         window: largest hold window in numbers, 1 to 4294967295.
         max_message: longest message that is stored and sent, in bytes, 1 to 16777215.
+        hold, hold_limit: see :func:`tag34.contract.hold_shares`.
 
     Raises ValueError, with the offending name, for anything out of range.
     """
 
-    def __init__(self, sessions: int = 1, window: int = 64, max_message: int = 4096) -> None:
+    def __init__(
+        self, sessions: int = 1, window: int = 64, max_message: int = 4096, *, hold: int = 0, hold_limit: int = 0
+    ) -> None:
         limits = {
             "sessions": (sessions, _MAX_SESSIONS),
             "window": (window, MAX_SEQ),
@@ -33,8 +36,11 @@ class ModelDevice(CheckedDevice):
         for name, (value, limit) in limits.items():
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limit:
                 raise ValueError(f"{name} must be 1 to {limit}, not {value!r}")
+        hold, hold_limit = hold_shares(sessions, window, hold, hold_limit)
         super().__init__()
-        self.info = DeviceInfo("model", sessions, window, max_message, detail="the golden model, in plain Python")
+        self.info = DeviceInfo(
+            "model", sessions, window, max_message, hold, hold_limit, detail="the golden model, in plain Python"
+        )
         self._model = Golden(sessions, window, max_message)
 
     def _configure(self, session: int, config: SessionConfig) -> None:
@@ -75,18 +81,26 @@ class ModelDevice(CheckedDevice):
 
 
 def open_model(
-    rest: str, *, sessions: int = 1, window: int = 64, max_message: int = 4096, **options: object
+    rest: str,
+    *,
+    sessions: int = 1,
+    window: int = 64,
+    max_message: int = 4096,
+    hold: int = 0,
+    hold_limit: int = 0,
+    **options: object,
 ) -> ModelDevice:
     """Open ``model:``; the entry point of group ``tag34.devices``.
 
     Raises DeviceError for anything behind the colon, for an option that is not one of ``sessions``, ``window``,
-    ``max_message``, and for a value that is out of range.
+    ``max_message``, ``hold``, ``hold_limit``, and for a value that is out of range.
     """
     if rest:
         raise DeviceError(f"model: takes nothing behind the colon, not {rest!r}")
     if options:
-        raise DeviceError(f"model: has the options sessions, window, max_message, not {', '.join(sorted(options))}")
+        known = "sessions, window, max_message, hold, hold_limit"
+        raise DeviceError(f"model: has the options {known}, not {', '.join(sorted(options))}")
     try:
-        return ModelDevice(sessions, window, max_message)
+        return ModelDevice(sessions, window, max_message, hold=hold, hold_limit=hold_limit)
     except ValueError as error:
         raise DeviceError(f"model: {error}") from error

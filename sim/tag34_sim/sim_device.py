@@ -87,6 +87,8 @@ class SimDevice(CheckedDevice):
             sessions=self._read("SESSIONS"),
             window=self._read("WINDOW"),
             max_message=self._read("MAX_MESSAGE"),
+            hold=self._read("HOLD"),
+            hold_limit=self._read("HOLD_LIMIT"),
             width=self._read("WIDTH"),
             clock_hz=self._read("CLOCK_HZ"),
             detail=detail,
@@ -224,7 +226,14 @@ class SimDevice(CheckedDevice):
 
 
 def open_sim(
-    rest: str, *, sessions: int = 1, window: int = 64, max_message: int = 4096, **options: object
+    rest: str,
+    *,
+    sessions: int = 1,
+    window: int = 64,
+    max_message: int = 4096,
+    hold: int = 0,
+    hold_limit: int = 0,
+    **options: object,
 ) -> SimDevice:
     """Open ``sim:``; the entry point of group ``tag34.devices``.
 
@@ -235,9 +244,16 @@ def open_sim(
     if rest not in ("", "verilator", "amaranth"):
         raise DeviceError(f"sim: takes verilator or amaranth behind the colon, not {rest!r}")
     if options:
-        raise DeviceError(f"sim: has the options sessions, window, max_message, not {', '.join(sorted(options))}")
+        known = "sessions, window, max_message, hold, hold_limit"
+        raise DeviceError(f"sim: has the options {known}, not {', '.join(sorted(options))}")
     try:
-        shape = Shape(sessions=sessions, window=max(2, window), max_message=max(64, max_message))
+        shape = Shape(
+            sessions=sessions,
+            window=max(2, window),
+            max_message=max(64, max_message),
+            hold=hold,
+            hold_limit=hold_limit,
+        )
     except ValueError as error:
         raise DeviceError(f"sim: {error}") from error
     if rest != "amaranth":

@@ -89,6 +89,8 @@ async def constants(dut: Any) -> None:
         "SESSIONS": shape.sessions,
         "WINDOW": shape.window,
         "MAX_MESSAGE": shape.max_message,
+        "HOLD": shape.hold,
+        "HOLD_LIMIT": shape.hold_limit,
         "CLOCK_HZ": shape.clock_hz,
         "STATUS": 1,
         "TICK_CYCLES": 0,

@@ -69,9 +69,9 @@ def run(testbench: Callable[[Any, Registers, Bus], Awaitable[None]]) -> None:
 
 def test_what_the_core_was_built_with() -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
-        names = ("ID", "VERSION", "WIDTH", "SESSIONS", "WINDOW", "MAX_MESSAGE", "CLOCK_HZ")
+        names = ("ID", "VERSION", "WIDTH", "SESSIONS", "WINDOW", "MAX_MESSAGE", "HOLD", "HOLD_LIMIT", "CLOCK_HZ")
         shown = [await bus.read(name) for name in names]
-        assert shown == [DEVICE_ID, CONTRACT_VERSION, 1, 1, 32, 500, 48_000_000]
+        assert shown == [DEVICE_ID, CONTRACT_VERSION, 1, 1, 32, 500, 31, 31, 48_000_000]
 
     run(testbench)
 

@@ -47,7 +47,11 @@ def test_it_is_found_by_its_url() -> None:
     ("url", "options", "message"),
     [
         ("sim:icarus", {}, "verilator or amaranth behind the colon, not 'icarus'"),
-        ("sim:", {"colour": "red", "bogus": 1}, "options sessions, window, max_message, not bogus, colour"),
+        (
+            "sim:",
+            {"colour": "red", "bogus": 1},
+            "options sessions, .*, hold, hold_limit, not bogus, colour",
+        ),
         ("sim:", {"sessions": 2}, "sim: sessions must be 1, not 2"),
         ("sim:", {"window": 5000}, "sim: window must be 2 to 1024 numbers, not 5000"),
         ("sim:", {"max_message": 1 << 20}, "sim: max_message must be 64 to 65536 bytes, not 1048576"),
