@@ -41,7 +41,7 @@ class ModelDevice(CheckedDevice):
         self.info = DeviceInfo(
             "model", sessions, window, max_message, hold, hold_limit, detail="the golden model, in plain Python"
         )
-        self._model = Golden(sessions, window, max_message)
+        self._model = Golden(sessions, window, max_message, hold, hold_limit)
 
     def _configure(self, session: int, config: SessionConfig) -> None:
         self._model.configure(session, config)

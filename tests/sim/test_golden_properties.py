@@ -25,7 +25,7 @@ ANEW = (Rule.R5,)
 
 def golden(**options: object) -> Golden:
     """A model with one session, ACTIVE."""
-    model = Golden(1, 64, 4096)
+    model = Golden(1, 64, 4096, 63, 63)
     model.configure(0, PEER.config(**options))
     model.connect(0, Phase.ACTIVE)
     return model

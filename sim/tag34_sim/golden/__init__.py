@@ -6,6 +6,7 @@ module         rules
 ``framing``    F1, F3 to F6: bytes to frames
 ``fields``     F2: a frame to the fields that the rules look at
 ``rules``      R1 to R16a: one session's state and decisions
+``memory``     R10b: what all sessions hold together
 ``composer``   S1, S2, S5: what leaves
 ``model``      R17, S3, S4: many sessions, one stream of records
 =============  ==========================================================
@@ -16,6 +17,7 @@ It is the reference for the gateware and shares no code with it, only the names 
 from .composer import Composer, compose, sending_time
 from .fields import Message, parse
 from .framing import Frame, FrameKind, Framer
+from .memory import Memory
 from .model import Golden
 from .rules import Session
 
@@ -25,6 +27,7 @@ __all__ = [
     "FrameKind",
     "Framer",
     "Golden",
+    "Memory",
     "Message",
     "Session",
     "compose",

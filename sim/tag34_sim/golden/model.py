@@ -7,6 +7,7 @@ from tag34.device import Record, SessionConfig, SessionState
 
 from .composer import Composer
 from .framing import Framer
+from .memory import Memory
 from .rules import Session
 
 _MS = 10**6
@@ -16,19 +17,20 @@ class Golden:
     """The golden model: the verbs of :class:`tag34.device.Device`, without its checks of arguments.
 
     Every message is judged, and every ResendRequest is on its way, when the call that caused it returns; ``cycle`` is
-    0 everywhere. The hold windows of the sessions are independent: that they share one memory, and a session may find
-    it full (R10b), is not modelled.
+    0 everywhere.
 
     Parameters:
         sessions: number of sessions.
         window: largest hold window, in numbers.
         max_message: longest message that is stored, in bytes.
+        hold, hold_limit: messages held at a time, over all sessions and by one of them (R10b).
     """
 
-    def __init__(self, sessions: int, window: int, max_message: int) -> None:
+    def __init__(self, sessions: int, window: int, max_message: int, hold: int, hold_limit: int) -> None:
         self._records: list[Record] = []
         self._framers = [Framer(max_message) for _ in range(sessions)]
-        self._sessions = [Session(index, window, self._emit) for index in range(sessions)]
+        memory = Memory(hold, hold_limit)
+        self._sessions = [Session(index, window, self._emit, memory) for index in range(sessions)]
         self._composers = [Composer(index) for index in range(sessions)]
         self._clock: int | None = None
 

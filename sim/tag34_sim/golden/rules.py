@@ -10,9 +10,15 @@ from tag34.device import DeliverRecord, EventRecord, MessageRecord, Record, Sess
 
 from .fields import Message, parse
 from .framing import Frame, FrameKind
+from .memory import Memory
 
 #: Rules of a message above ``expected``: those that R13a looks at.
 _ABOVE = frozenset({Rule.R10, Rule.R10A, Rule.R10B, Rule.R10C, Rule.R10D})
+
+
+def _has_bytes(m: Message | None) -> bool:
+    """What is held needs memory: a GapFill does not, its numbers say all, and neither does a consumed number."""
+    return m is not None and not m.gap_fill
 
 
 @dataclass
@@ -38,14 +44,15 @@ class Session:
         index: its number in the records.
         window: the device's largest hold window, in numbers.
         emit: takes the records as they come about.
+        memory: of held messages, shared by all sessions of a device; None: one that is never full.
 
     Members: ``phase``, ``may_request``, ``expected``, ``highest``, ``recovery`` (None: closed or pending); ``held``,
-    the hold window: number -> message, None for a number that is consumed already; ``asked_from``, lowest 7 of the
-    requests on this connection; ``requests``, 7 and 16 of the ResendRequests decided and not yet taken by the
-    composer; ``judged``, messages per rule.
+    the hold window: number -> message, None for a number that is consumed already; ``kept``, how many of these are in
+    the memory of held messages; ``asked_from``, lowest 7 of the requests on this connection; ``requests``, 7 and 16
+    of the ResendRequests decided and not yet taken by the composer; ``judged``, messages per rule.
     """
 
-    def __init__(self, index: int, window: int, emit: Callable[[Record], None]) -> None:
+    def __init__(self, index: int, window: int, emit: Callable[[Record], None], memory: Memory | None = None) -> None:
         self.index = index
         self.config: SessionConfig | None = None
         self.phase = Phase.CLOSED
@@ -54,9 +61,11 @@ class Session:
         self.highest = 0
         self.recovery: Recovery | None = None
         self.held: dict[int, Message | None] = {}
+        self.kept = 0
         self.asked_from: int | None = None
         self.requests: list[tuple[int, int]] = []
         self.judged = dict.fromkeys(RULE_VERDICT, 0)
+        self._memory = Memory(window, window) if memory is None else memory
         self._device_window = window
         self._window = window
         self._mirror: tuple[bytes, bytes, bytes] | None = None
@@ -81,9 +90,9 @@ class Session:
         self.may_request = may_request
 
     def disconnect(self) -> None:
-        """The connection is gone, and what it held with it."""
+        """The connection is gone, and what it held with it: others can have the memory at once."""
         self.phase = Phase.CLOSED
-        self.held.clear()
+        self._free_all()
 
     def allow_requests(self, allowed: bool) -> None:
         """The host allows or forbids ResendRequests; a pending recovery opens (R11)."""
@@ -98,7 +107,7 @@ class Session:
         self.expected = expected
         self.highest = expected - 1
         self.recovery = None
-        self.held.clear()
+        self._free_all()
         self.asked_from = None
 
     # What the peer does.
@@ -174,10 +183,10 @@ class Session:
         if m.is_logon or m.is_resend_request:
             self._deliver(m, early=True)
             if in_window:
-                self.held[seq] = None
+                self._hold(seq, None)
             return Rule.R10C if m.is_logon else Rule.R10D
-        if in_window:
-            self.held[seq] = m
+        if in_window and (not _has_bytes(m) or self._memory.has_room(self.kept)):
+            self._hold(seq, m)
             return Rule.R10
         return Rule.R10B
 
@@ -191,13 +200,13 @@ class Session:
         """``expected`` := 36, and held below it is freed (R3, R7, R9)."""
         self.expected = new
         for seq in [seq for seq in self.held if seq < new]:
-            del self.held[seq]
+            self._free(seq)
 
     def _release(self) -> None:
         """R12: what is held at ``expected`` is delivered, or acts (R10e), or was consumed before (R10c, R10d)."""
         while self.expected in self.held:
             seq = self.expected
-            m = self.held.pop(seq)
+            m = self._free(seq)
             if m is not None and m.gap_fill:
                 if m.new_seq_no is None or m.new_seq_no <= seq:
                     self._event(EventCode.HELD_BAD_GAP_FILL, seq=seq)
@@ -238,6 +247,27 @@ class Session:
         if progress and self.expected > MAX_SEQ:
             self.phase = Phase.HALTED
             self._event(EventCode.SEQ_EXHAUSTED, seq=MAX_SEQ, rule=Rule.R16A)
+
+    # The hold window.
+
+    def _hold(self, seq: int, m: Message | None) -> None:
+        """Keep a message, or mark its number as consumed (None)."""
+        self.held[seq] = m
+        if _has_bytes(m):
+            self.kept += 1
+            self._memory.used += 1
+
+    def _free(self, seq: int) -> Message | None:
+        """Take a number out of the window; what was there."""
+        m = self.held.pop(seq)
+        if _has_bytes(m):
+            self.kept -= 1
+            self._memory.used -= 1
+        return m
+
+    def _free_all(self) -> None:
+        for seq in list(self.held):
+            self._free(seq)
 
     # Recovery.
 
