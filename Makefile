@@ -18,7 +18,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format types timing clean
+.PHONY: help setup demo test coverage lint format types docs timing clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ demo: $(READY)  ## a FIX session with losses on the way, through the gateware (A
 test: $(READY)  ## all tests (ARGS="-k framer -x", JOBS=2)
 	@$(BIN)/pytest -n $(JOBS) tests $(ARGS)
 
+# Of the tests, those that show rules at work on a device.
+coverage: $(READY)  ## how often the tests see each rule at work, on each device; fails if one is never seen
+	@$(BIN)/pytest -n $(JOBS) --rule-coverage build/coverage.json tests/sim/test_device_*.py tests/sim/test_differential.py \
+		tests/host $(ARGS)
+
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check . $(ARGS)
 	@$(BIN)/ruff format --check .
@@ -41,6 +46,9 @@ format: $(READY)  ## apply ruff's format and its safe fixes
 
 types: $(READY)  ## mypy
 	@$(BIN)/mypy $(ARGS)
+
+docs: $(READY)  ## make docs/rules.md of its sources
+	@$(BIN)/python -m tests.rules.page
 
 timing: $(READY)  ## route the core on ECP5, print clock and area by component
 	@$(BIN)/python -m tag34_boards.timing $(ARGS)

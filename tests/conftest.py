@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.rules import coverage, markers
 
 DEFAULT_SEED = 34
 
@@ -17,6 +20,16 @@ settings.load_profile("tag34")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=DEFAULT_SEED, help="seed of random stimulus (default: %(default)s)")
+    parser.addoption(
+        "--rule-coverage", type=Path, metavar="FILE.json", help="count what is seen of each rule on each device"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(markers)
+    target: Path | None = config.getoption("rule_coverage")
+    if target is not None:
+        config.pluginmanager.register(coverage.Coverage(target))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

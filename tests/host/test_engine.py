@@ -26,6 +26,7 @@ from tests.host.loopback import (
 )
 
 
+@pytest.mark.rule("H1", "H4")
 def test_messages_both_ways(device_url: str) -> None:
     async def test() -> None:
         async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
@@ -43,6 +44,7 @@ def test_messages_both_ways(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H4")
 def test_h4_iteration_ends_with_an_orderly_logout(device_url: str) -> None:
     async def greet(session: Connection) -> None:
         await session.send("8", {58: "hello"})
@@ -79,6 +81,7 @@ def test_connection_is_cut(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_logon_is_refused(device_url: str) -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_message(reader)
@@ -94,6 +97,7 @@ def test_h1_logon_is_refused(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_no_answer_to_the_logon(device_url: str) -> None:
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -118,6 +122,7 @@ def test_nobody_listens(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H6")
 def test_numbers_go_on_with_the_same_store(device_url: str) -> None:
     async def test() -> None:
         store = tag34.MemoryStore()
@@ -132,6 +137,7 @@ def test_numbers_go_on_with_the_same_store(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("R11", "H6")
 def test_message_that_was_not_finished_is_asked_for_again(device_url: str) -> None:
     """The application fails while it works on a message: it is not taken, and comes again with 43=Y."""
 
@@ -157,6 +163,7 @@ def test_message_that_was_not_finished_is_asked_for_again(device_url: str) -> No
     run(test())
 
 
+@pytest.mark.rule("H2", "H7")
 @MODEL_ONLY
 def test_h7_slow_application_holds_up_the_peer_and_nothing_else(device_url: str) -> None:
     """The venue sends more than anybody reads: the connection is read no further, heartbeats leave nevertheless."""
@@ -196,6 +203,7 @@ def test_h7_slow_application_holds_up_the_peer_and_nothing_else(device_url: str)
     run(test())
 
 
+@pytest.mark.rule("H3")
 def test_h3_long_replay_lets_others_in(device_url: str) -> None:
     """The answer to a ResendRequest goes in batches; a message sent meanwhile follows it, and all arrives once."""
     count = 1000
@@ -229,6 +237,7 @@ def test_h3_long_replay_lets_others_in(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H4")
 def test_h4_messages_on_the_way_do_not_hold_up_the_logout(device_url: str) -> None:
     """More than may wait for the application, which is gone: the answer to our Logout is behind them."""
 
@@ -254,6 +263,7 @@ def test_h4_messages_on_the_way_do_not_hold_up_the_logout(device_url: str) -> No
     run(test())
 
 
+@pytest.mark.rule("H3")
 @MODEL_ONLY
 def test_h3_replay_waits_for_a_peer_that_does_not_read(device_url: str) -> None:
     async def test() -> None:
@@ -270,6 +280,7 @@ def test_h3_replay_waits_for_a_peer_that_does_not_read(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H4")
 @MODEL_ONLY
 def test_h4_peer_that_does_not_read_our_logout(device_url: str) -> None:
     async def test() -> None:

@@ -15,11 +15,13 @@ def bench(initiator: Bench) -> Bench:
     return initiator.log_on()
 
 
+@pytest.mark.rule("H2")
 def test_h2_heartbeat_after_silence(bench: Bench) -> None:
     assert bench.wait(29.9) == []
     assert types(bench.wait(0.2)) == "0"
 
 
+@pytest.mark.rule("H2")
 def test_h2_whatever_is_sent_is_as_good_as_a_heartbeat(bench: Bench) -> None:
     bench.wait(29)
     bench.send()
@@ -28,6 +30,7 @@ def test_h2_whatever_is_sent_is_as_good_as_a_heartbeat(bench: Bench) -> None:
     assert types(bench.wait(0.2)) == "0"
 
 
+@pytest.mark.rule("H2")
 def test_h2_test_request_then_the_end(bench: Bench) -> None:
     assert types(bench.wait(35.9)) == "0"
     (test,) = bench.wait(0.2)
@@ -39,6 +42,7 @@ def test_h2_test_request_then_the_end(bench: Bench) -> None:
     assert bench.of(Disconnect)[0].reason == "the peer is silent, a TestRequest was not answered"
 
 
+@pytest.mark.rule("H2")
 def test_h2_a_late_question_is_no_late_answer(bench: Bench) -> None:
     """This process stood still for minutes: the peer may have been there all the time."""
     bench.now = bench.now._replace(mono=bench.now.mono + 500)
@@ -52,6 +56,7 @@ def test_h2_a_late_question_is_no_late_answer(bench: Bench) -> None:
     assert bench.of(Disconnect)
 
 
+@pytest.mark.rule("H2")
 def test_h2_an_answer_ends_the_doubt(bench: Bench) -> None:
     bench.wait(36.1)
     test = bench.sent[-1]
@@ -64,16 +69,19 @@ def test_h2_an_answer_ends_the_doubt(bench: Bench) -> None:
     assert test2[112] != test[112]
 
 
+@pytest.mark.rule("H2")
 def test_h2_test_request_is_answered_with_its_id(bench: Bench) -> None:
     (answer,) = bench.peer("1", [(112, "are you there?")])
     assert (answer[35], answer[112]) == ("0", "are you there?")
 
 
+@pytest.mark.rule("H2")
 def test_h2_test_request_without_id(bench: Bench) -> None:
     (reject,) = bench.peer("1")
     assert [reject[tag] for tag in (35, 45, 371, 372, 373)] == ["3", "2", "112", "1", "1"]
 
 
+@pytest.mark.rule("R10", "H2")
 def test_h2_held_messages_count_as_life(bench: Bench) -> None:
     """The gap stays open for long, the peer goes on sending: it is alive."""
     bench.seq = 3
@@ -84,6 +92,7 @@ def test_h2_held_messages_count_as_life(bench: Bench) -> None:
     assert "1" not in types(bench.sent)
 
 
+@pytest.mark.rule("R10b", "H2")
 def test_h2_messages_beyond_the_window_count_as_life(device: Device) -> None:
     bench = Bench(device, window=1, resend_timeout=0).log_on()
     bench.seq = 10
@@ -93,6 +102,7 @@ def test_h2_messages_beyond_the_window_count_as_life(device: Device) -> None:
     assert "1" not in types(bench.sent)
 
 
+@pytest.mark.rule("R9a", "H2")
 def test_h2_duplicates_count_as_life(bench: Bench) -> None:
     for _ in range(5):
         bench.wait(30)
@@ -100,6 +110,7 @@ def test_h2_duplicates_count_as_life(bench: Bench) -> None:
     assert "1" not in types(bench.sent)
 
 
+@pytest.mark.rule("F3", "H2")
 def test_h2_garbled_messages_are_no_life(bench: Bench) -> None:
     bench.wait(30)
     bench.receive(damaged_checksum(bench.message("8")))
@@ -107,6 +118,7 @@ def test_h2_garbled_messages_are_no_life(bench: Bench) -> None:
     assert types(bench.wait(6.1)) == "1"
 
 
+@pytest.mark.rule("H2")
 def test_h2_without_heartbeats_silence_means_nothing(device: Device) -> None:
     bench = Bench(device, heartbeat=0).log_on()
     assert bench.session.next_timeout() is None
@@ -114,6 +126,7 @@ def test_h2_without_heartbeats_silence_means_nothing(device: Device) -> None:
     assert bench.session.logged_on
 
 
+@pytest.mark.rule("H2", "H7")
 def test_h2_silence_does_not_count_while_nobody_reads(bench: Bench) -> None:
     """A slow application: its heartbeats go on (H7), the peer is not suspected."""
     bench.session.pause_inbound(True, bench.now)
@@ -123,6 +136,7 @@ def test_h2_silence_does_not_count_while_nobody_reads(bench: Bench) -> None:
     assert types(bench.wait(1.1)) == "1"
 
 
+@pytest.mark.rule("H1")
 def test_h1_what_piled_up_while_nobody_read_may_be_old(bench: Bench) -> None:
     old = bench.message("8"), bench.message("8")
     bench.session.pause_inbound(True, bench.now)
@@ -135,6 +149,7 @@ def test_h1_what_piled_up_while_nobody_read_may_be_old(bench: Bench) -> None:
     assert types(bench.receive(late)) == "35"  # it is over: this one is late
 
 
+@pytest.mark.rule("H2")
 def test_h2_heartbeats_of_a_session_that_is_logging_out(bench: Bench) -> None:
     bench.take(bench.session.logout(bench.now))
     (answer,) = bench.peer("1", [(112, "x")])

@@ -22,6 +22,7 @@ from tag34_sim.messages import Field, damaged_checksum
 from tests.host.bench import Bench, numbers, types
 
 
+@pytest.mark.rule("H1")
 def test_h1_initiator_logs_on(initiator: Bench) -> None:
     (logon,) = initiator.connect()
     assert [logon[tag] for tag in (35, 34, 49, 56, 98, 108)] == ["A", "1", "ME", "PEER", "0", "30"]
@@ -32,6 +33,7 @@ def test_h1_initiator_logs_on(initiator: Bench) -> None:
     assert [(event.heartbeat, event.reset) for event in initiator.of(LoggedOn)] == [(30, False)]
 
 
+@pytest.mark.rule("H1")
 def test_h1_acceptor_answers_with_the_heartbeat_it_was_asked_for(acceptor: Bench) -> None:
     assert acceptor.connect() == []
     (logon,) = acceptor.peer("A", [(98, 0), (108, 17)])
@@ -39,6 +41,7 @@ def test_h1_acceptor_answers_with_the_heartbeat_it_was_asked_for(acceptor: Bench
     assert acceptor.of(LoggedOn)[0].heartbeat == 17
 
 
+@pytest.mark.rule("H1")
 def test_h1_logon_may_arrive_in_pieces(acceptor: Bench) -> None:
     acceptor.connect()
     logon = acceptor.message("A", [(98, 0), (108, 30)])
@@ -46,6 +49,7 @@ def test_h1_logon_may_arrive_in_pieces(acceptor: Bench) -> None:
     assert types(sent) == "A"
 
 
+@pytest.mark.rule("H1")
 def test_h1_further_fields_of_the_logon(device: Device) -> None:
     bench = Bench(device, begin_string="FIXT.1.1", default_appl_ver="9", logon_fields={553: "me", 554: "secret"})
     (logon,) = bench.connect()
@@ -54,6 +58,7 @@ def test_h1_further_fields_of_the_logon(device: Device) -> None:
     assert bench.session.logged_on
 
 
+@pytest.mark.rule("H1")
 def test_h1_fixt_logon_without_default_appl_ver_is_refused(device: Device) -> None:
     bench = Bench(device, begin_string="FIXT.1.1", default_appl_ver="9", initiator=False)
     bench.connect()
@@ -62,6 +67,7 @@ def test_h1_fixt_logon_without_default_appl_ver_is_refused(device: Device) -> No
     assert logout[35] == "5"
 
 
+@pytest.mark.rule("H1")
 def test_h1_initiator_resets_the_numbers(device: Device) -> None:
     bench = Bench(device, reset=True, store=MemoryStore(expected=50, next_out=70))
     (logon,) = bench.connect()
@@ -72,6 +78,7 @@ def test_h1_initiator_resets_the_numbers(device: Device) -> None:
     assert numbers(bench.send()) == [2]
 
 
+@pytest.mark.rule("R5", "H1")
 def test_h1_acceptor_answers_a_reset(device: Device) -> None:
     bench = Bench(device, initiator=False, store=MemoryStore(expected=50, next_out=70))
     bench.connect()
@@ -82,6 +89,7 @@ def test_h1_acceptor_answers_a_reset(device: Device) -> None:
     assert (bench.session.store.expected, bench.session.store.next_out) == (2, 2)
 
 
+@pytest.mark.rule("R5", "H1")
 def test_h1_peer_resets_a_session_that_is_up(initiator: Bench) -> None:
     initiator.log_on()
     initiator.send()
@@ -100,6 +108,7 @@ def test_h1_peer_resets_a_session_that_is_up(initiator: Bench) -> None:
     assert initiator.session.store.expected == 3
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_message_after_a_reset_is_the_first_that_is_missing(initiator: Bench) -> None:
     """Old messages that the application has not taken have no number any more."""
     initiator.log_on()
@@ -112,6 +121,7 @@ def test_h1_next_message_after_a_reset_is_the_first_that_is_missing(initiator: B
     assert initiator.session.store.expected == 2
 
 
+@pytest.mark.rule("H1")
 def test_h1_fix40_has_no_reset_flag(device: Device) -> None:
     bench = Bench(device, begin_string="FIX.4.0", reset=True, store=MemoryStore(expected=5, next_out=7))
     (logon,) = bench.connect()
@@ -119,6 +129,7 @@ def test_h1_fix40_has_no_reset_flag(device: Device) -> None:
     assert 141 not in logon
 
 
+@pytest.mark.rule("H1", "H6")
 def test_h1_numbers_of_the_store_go_on(device: Device) -> None:
     bench = Bench(device, store=MemoryStore(expected=50, next_out=70))
     assert numbers(bench.connect()) == [70]
@@ -128,6 +139,7 @@ def test_h1_numbers_of_the_store_go_on(device: Device) -> None:
     assert bench.session.store.expected == 51
 
 
+@pytest.mark.rule("R10c", "H1")
 def test_h1_initiator_with_a_logon_above_expected_is_up_and_recovers(initiator: Bench) -> None:
     initiator.connect()
     initiator.seq = 4
@@ -137,6 +149,7 @@ def test_h1_initiator_with_a_logon_above_expected_is_up_and_recovers(initiator: 
     assert [(event.begin, event.end) for event in initiator.of(RecoveryOpened)] == [(1, 0)]
 
 
+@pytest.mark.rule("R10c", "H1")
 def test_h1_acceptor_answers_a_logon_above_expected_before_it_recovers(acceptor: Bench) -> None:
     acceptor.connect()
     acceptor.seq = 4
@@ -145,6 +158,7 @@ def test_h1_acceptor_answers_a_logon_above_expected_before_it_recovers(acceptor:
     assert [request[tag] for tag in (35, 34, 7, 16)] == ["2", "2", "1", "0"]
 
 
+@pytest.mark.rule("R9b", "H1")
 @pytest.mark.parametrize("who", ["initiator", "acceptor"])
 def test_h1_logon_too_low_is_told_and_ends(device: Device, who: str) -> None:
     bench = Bench(device, initiator=who == "initiator", store=MemoryStore(expected=9, next_out=3))
@@ -157,6 +171,7 @@ def test_h1_logon_too_low_is_told_and_ends(device: Device, who: str) -> None:
     assert bench.session.store.expected == 9
 
 
+@pytest.mark.rule("R6", "H1")
 @pytest.mark.parametrize("who", ["initiator", "acceptor"])
 def test_h1_first_message_must_be_a_logon(device: Device, who: str) -> None:
     bench = Bench(device, initiator=who == "initiator")
@@ -167,6 +182,7 @@ def test_h1_first_message_must_be_a_logon(device: Device, who: str) -> None:
     assert bench.peer("A", [(98, 0), (108, 30)]) == []  # too late
 
 
+@pytest.mark.rule("R3", "H1")
 def test_h1_a_sequence_reset_is_no_logon_either(acceptor: Bench) -> None:
     acceptor.connect()
     assert acceptor.peer("4", [(36, 20)]) == []
@@ -177,18 +193,21 @@ def test_h1_a_sequence_reset_is_no_logon_either(acceptor: Bench) -> None:
     assert acceptor.session.expected == 2
 
 
+@pytest.mark.rule("R2", "H1")
 def test_h1_unknown_comp_ids_get_no_answer(acceptor: Bench) -> None:
     acceptor.connect()
     assert acceptor.peer("A", [(98, 0), (108, 30)], sender="STRANGER") == []
     assert acceptor.of(Disconnect)
 
 
+@pytest.mark.rule("F3", "H1")
 def test_h1_garbled_first_message_is_no_message(acceptor: Bench) -> None:
     acceptor.connect()
     logon = acceptor.message("A", [(98, 0), (108, 30)])
     assert types(acceptor.receive(damaged_checksum(logon), logon)) == "A"
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize("seconds", [-121, 121])
 @pytest.mark.parametrize("who", ["initiator", "acceptor"])
 def test_h1_sending_time_far_away_gets_no_session(device: Device, who: str, seconds: int) -> None:
@@ -202,6 +221,7 @@ def test_h1_sending_time_far_away_gets_no_session(device: Device, who: str, seco
     assert not bench.of(LoggedOn)
 
 
+@pytest.mark.rule("H1")
 def test_h1_what_follows_a_refused_logon_is_nothing(acceptor: Bench) -> None:
     """The device took it for a session when it judged what came in the same segment."""
     acceptor.connect()
@@ -212,12 +232,14 @@ def test_h1_what_follows_a_refused_logon_is_nothing(acceptor: Bench) -> None:
     assert acceptor.session.store.expected == 1
 
 
+@pytest.mark.rule("H1")
 def test_h1_initiator_keeps_its_heartbeat(initiator: Bench) -> None:
     initiator.connect()
     initiator.peer("A", [(98, 0)])
     assert initiator.of(LoggedOn)[0].heartbeat == 30
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize(("limit", "stamp"), [(None, "19990101-00:00:00"), (300.0, "20240229-11:55:01")])
 def test_h1_max_latency_can_be_changed(device: Device, limit: float | None, stamp: str) -> None:
     bench = Bench(device, initiator=False, max_latency=limit)
@@ -225,6 +247,7 @@ def test_h1_max_latency_can_be_changed(device: Device, limit: float | None, stam
     assert types(bench.peer("A", [(98, 0), (108, 30)], time=stamp)) == "A"
 
 
+@pytest.mark.rule("H1")
 def test_h1_sending_time_of_later_messages(initiator: Bench) -> None:
     initiator.log_on()
     reject, logout = initiator.peer("8", time="20240229-11:50:00")
@@ -233,6 +256,7 @@ def test_h1_sending_time_of_later_messages(initiator: Bench) -> None:
     assert not initiator.of(Message)
 
 
+@pytest.mark.rule("H1")
 def test_h1_what_was_held_may_be_old(device: Device) -> None:
     """It is as old as the gap was long; only what has just come shows the peer's clock."""
     bench = Bench(device, max_latency=5).log_on()
@@ -244,6 +268,7 @@ def test_h1_what_was_held_may_be_old(device: Device) -> None:
     assert bench.session.logged_on
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize(
     ("fields", "rejected"),
     [
@@ -262,6 +287,7 @@ def test_h1_logon_that_says_too_little(acceptor: Bench, fields: list[Field], rej
     assert acceptor.of(Disconnect)
 
 
+@pytest.mark.rule("H1")
 def test_h1_authenticate_has_the_last_word(device: Device) -> None:
     def check(logon: Any) -> str | None:
         return None if logon.get(554) == "secret" else "who are you?"
@@ -276,6 +302,7 @@ def test_h1_authenticate_has_the_last_word(device: Device) -> None:
     assert types(bench.peer("A", [(98, 0), (108, 30), (554, "secret")])) == "A"
 
 
+@pytest.mark.rule("H1")
 def test_h1_refusal_of_our_logon(initiator: Bench) -> None:
     initiator.connect()
     initiator.peer("5", [(58, "not you")])
@@ -283,6 +310,7 @@ def test_h1_refusal_of_our_logon(initiator: Bench) -> None:
     assert initiator.of(Disconnect)[0].reason == "logon rejected: not you"
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize("who", ["initiator", "acceptor"])
 def test_h1_logon_is_waited_for_so_long(device: Device, who: str) -> None:
     bench = Bench(device, initiator=who == "initiator", logon_timeout=4)
@@ -293,6 +321,7 @@ def test_h1_logon_is_waited_for_so_long(device: Device, who: str) -> None:
     assert bench.of(Disconnect)[0].reason == "no Logon within 4 s"
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_expected_says_what_is_missing(device: Device) -> None:
     """789 in both Logons; what the peer misses is sent again without a ResendRequest."""
     bench = Bench(device, initiator=False, next_expected=True)
@@ -308,6 +337,7 @@ def test_h1_next_expected_says_what_is_missing(device: Device) -> None:
     assert [(message[35], message[34], message.get(43)) for message in sent] == [("A", "4", None), ("D", "3", "Y")]
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_expected_of_an_initiator(device: Device) -> None:
     bench = Bench(device, next_expected=True, store=MemoryStore(expected=8, next_out=5))
     (logon,) = bench.connect()
@@ -317,6 +347,7 @@ def test_h1_next_expected_of_an_initiator(device: Device) -> None:
     assert [(message[35], message[34], message[36]) for message in sent] == [("4", "4", "6")]
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_expected_and_nothing_missing(device: Device) -> None:
     bench = Bench(device, next_expected=True, store=MemoryStore(expected=8, next_out=5))
     bench.connect()
@@ -325,6 +356,7 @@ def test_h1_next_expected_and_nothing_missing(device: Device) -> None:
     assert not bench.of(ReplayDone)
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_expected_too_high(device: Device) -> None:
     bench = Bench(device, initiator=False, next_expected=True)
     bench.connect()
@@ -332,6 +364,7 @@ def test_h1_next_expected_too_high(device: Device) -> None:
     assert logout[58] == "NextExpectedMsgSeqNum too high, expecting 1 but received 5"
 
 
+@pytest.mark.rule("H1")
 def test_h1_a_second_logon_changes_nothing(initiator: Bench) -> None:
     initiator.log_on()
     assert initiator.peer("A", [(98, 0), (108, 30)]) == []
@@ -339,6 +372,7 @@ def test_h1_a_second_logon_changes_nothing(initiator: Bench) -> None:
     assert len(initiator.of(LoggedOn)) == 1
 
 
+@pytest.mark.rule("R15", "H1")
 def test_connections_come_and_go(initiator: Bench) -> None:
     """R15 from the host's side: numbers go on, the rest is forgotten."""
     initiator.log_on()

@@ -14,6 +14,7 @@ def bench(initiator: Bench) -> Bench:
     return initiator.log_on()
 
 
+@pytest.mark.rule("H4")
 def test_h4_our_logout_is_answered_and_we_close(bench: Bench) -> None:
     (logout,) = bench.take(bench.session.logout(bench.now, "good night"))
     assert (logout[35], logout[58]) == ("5", "good night")
@@ -24,6 +25,7 @@ def test_h4_our_logout_is_answered_and_we_close(bench: Bench) -> None:
     assert bench.session.connection_lost(bench.now) == [Closed("logged out", clean=True)]
 
 
+@pytest.mark.rule("H4")
 def test_h4_peers_logout_is_answered_and_the_peer_closes(bench: Bench) -> None:
     (answer,) = bench.peer("5", [(58, "bye")])
     assert answer[35] == "5"
@@ -32,6 +34,7 @@ def test_h4_peers_logout_is_answered_and_the_peer_closes(bench: Bench) -> None:
     assert bench.session.connection_lost(bench.now) == [Closed("logged out by the peer", clean=True)]
 
 
+@pytest.mark.rule("H4")
 def test_h4_unanswered_logout(device: Device) -> None:
     bench = Bench(device, logout_timeout=3).log_on()
     bench.take(bench.session.logout(bench.now))
@@ -41,6 +44,7 @@ def test_h4_unanswered_logout(device: Device) -> None:
     assert bench.of(Disconnect) == [Disconnect("Logout was not answered", clean=False)]
 
 
+@pytest.mark.rule("H4")
 def test_h4_peer_that_does_not_close_after_its_logout(device: Device) -> None:
     bench = Bench(device, logout_timeout=3).log_on()
     bench.peer("5")
@@ -48,12 +52,14 @@ def test_h4_peer_that_does_not_close_after_its_logout(device: Device) -> None:
     assert bench.of(Disconnect) == [Disconnect("logged out by the peer", clean=True)]
 
 
+@pytest.mark.rule("H4")
 def test_h4_logouts_that_cross(bench: Bench) -> None:
     bench.take(bench.session.logout(bench.now))
     assert bench.peer("5") == []
     assert bench.of(Disconnect)[0].clean
 
 
+@pytest.mark.rule("H4")
 def test_h4_messages_until_the_answer(bench: Bench) -> None:
     bench.take(bench.session.logout(bench.now))
     bench.peer("8")
@@ -61,6 +67,7 @@ def test_h4_messages_until_the_answer(bench: Bench) -> None:
     assert len(bench.of(Message)) == 1
 
 
+@pytest.mark.rule("H4")
 def test_h4_resend_request_after_our_answer(bench: Bench) -> None:
     """The peer misses something when it reads our answer: it asks, and gets it."""
     bench.send()
@@ -68,6 +75,7 @@ def test_h4_resend_request_after_our_answer(bench: Bench) -> None:
     assert types(bench.peer("2", [(7, 2), (16, 0)])) == "D4"
 
 
+@pytest.mark.rule("R10f", "H4")
 def test_h4_held_logout_waits_for_recovery(bench: Bench) -> None:
     """R10f."""
     bench.seq = 3
@@ -81,6 +89,7 @@ def test_h4_held_logout_waits_for_recovery(bench: Bench) -> None:
     assert bench.of(Disconnect) == [Disconnect("logged out by the peer", clean=True)]
 
 
+@pytest.mark.rule("R5", "R10f", "H4")
 def test_h4_held_logout_of_numbers_that_are_reset(bench: Bench) -> None:
     bench.seq = 3
     bench.peer("5")
@@ -90,6 +99,7 @@ def test_h4_held_logout_of_numbers_that_are_reset(bench: Bench) -> None:
     assert bench.session.logged_on
 
 
+@pytest.mark.rule("R10b", "R10f", "H4")
 def test_h4_held_logout_does_not_wait_for_ever(device: Device) -> None:
     bench = Bench(device, logout_timeout=3, window=1, resend_timeout=0).log_on()
     bench.seq = 7  # beyond the window: not even held
@@ -101,6 +111,7 @@ def test_h4_held_logout_does_not_wait_for_ever(device: Device) -> None:
     assert not bench.of(Disconnect)[0].clean
 
 
+@pytest.mark.rule("H4")
 def test_h4_logout_behind_a_replay(device: Device) -> None:
     """Our Logout is a live message: it leaves when the replay is through, and its time runs from then."""
     bench = Bench(device, replay_batch=2, logout_timeout=1).log_on()
@@ -116,6 +127,7 @@ def test_h4_logout_behind_a_replay(device: Device) -> None:
     assert not bench.of(Disconnect)
 
 
+@pytest.mark.rule("H4")
 def test_h4_logout_behind_a_replay_that_stands_still(device: Device) -> None:
     """The peer reads nothing: it does not hold us for ever."""
     bench = Bench(device, replay_batch=2, logout_timeout=3).log_on()
@@ -130,6 +142,7 @@ def test_h4_logout_behind_a_replay_that_stands_still(device: Device) -> None:
     assert bench.of(Disconnect)
 
 
+@pytest.mark.rule("H4")
 def test_nothing_is_sent_without_a_session(bench: Bench) -> None:
     bench.take(bench.session.logout(bench.now))
     with pytest.raises(NotLoggedOn, match="logout sent"):
@@ -142,11 +155,13 @@ def test_nothing_is_sent_without_a_session(bench: Bench) -> None:
         bench.send()
 
 
+@pytest.mark.rule("H4")
 def test_logout_twice_is_one(bench: Bench) -> None:
     bench.take(bench.session.logout(bench.now))
     assert bench.session.logout(bench.now) == []
 
 
+@pytest.mark.rule("H4")
 def test_giving_up_before_the_answer_to_our_logon(initiator: Bench) -> None:
     initiator.connect()
     initiator.take(initiator.session.logout(initiator.now))
@@ -154,6 +169,7 @@ def test_giving_up_before_the_answer_to_our_logon(initiator: Bench) -> None:
     assert initiator.session.state is State.CLOSING
 
 
+@pytest.mark.rule("H4")
 def test_what_arrives_after_the_end_is_nothing(bench: Bench) -> None:
     bench.receive(bench.message("5"))
     bench.take(bench.session.connection_lost(bench.now))

@@ -64,6 +64,7 @@ def test_bytes_that_are_no_ascii_can_be_read() -> None:
     assert FixMessage(b"58=\xe9\x01")[58] == "\xe9"
 
 
+@pytest.mark.rule("F2")
 def test_header_value() -> None:
     raw = b"8=FIX.4.4\x019=9\x0135=8\x0152=now\x01122=then\x0110=1\x01"
     assert header_value(raw, 52) == b"now"
@@ -107,12 +108,14 @@ def test_fields_that_cannot_be_sent(fields: dict[int, Value], error: type[Except
         encode_fields(fields)
 
 
+@pytest.mark.rule("S1")
 def test_header_fields_go_first() -> None:
     given = [(55, "X"), (50, "desk"), (91, "\x01!"), (448, "a"), (448, "b"), (57, "floor")]
     given.insert(2, (90, "2"))
     assert encode_fields(given) == b"50=desk\x0157=floor\x0190=2\x0191=\x01!\x0155=X\x01448=a\x01448=b\x01"
 
 
+@pytest.mark.rule("S1")
 @pytest.mark.parametrize("tag", [8, 9, 10, 34, 35, 43, 49, 52, 56, 122])
 def test_the_session_layers_fields_are_its_own(tag: int) -> None:
     with pytest.raises(ValueError, match=f"field {tag} is written by the session layer"):
@@ -122,6 +125,7 @@ def test_the_session_layers_fields_are_its_own(tag: int) -> None:
 LOGON = frame(encode([(35, "A"), (49, "A"), (56, "B"), (34, 1), (98, 0)]))
 
 
+@pytest.mark.rule("H1")
 def test_first_message_is_complete_with_its_last_byte() -> None:
     for size in range(len(LOGON)):
         assert first_message(LOGON[:size], 4096) is None
@@ -129,6 +133,7 @@ def test_first_message_is_complete_with_its_last_byte() -> None:
     assert first_message(LOGON + b"8=FIX", 4096) == LOGON
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize(
     ("data", "says"),
     [

@@ -43,6 +43,7 @@ def test_what_is_no_timestamp(text: str) -> None:
         parse_utc(text)
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize(("digits", "fraction"), [(0, ""), (3, ".999"), (6, ".999999"), (9, ".999999999")])
 def test_timestamps_are_cut_not_rounded(digits: int, fraction: str) -> None:
     assert format_utc(DAY - 1, digits) == "19700101-23:59:59" + fraction
@@ -112,11 +113,13 @@ def stored(seq: int) -> StoredMessage:
     return StoredMessage(seq, "20240229-12:00:00", "D", b"raw%d" % seq)
 
 
+@pytest.mark.rule("H6")
 def test_h6_new_store(store: MessageStore) -> None:
     assert (store.expected, store.next_out) == (1, 1)
     assert list(store.messages(1, 100)) == []
 
 
+@pytest.mark.rule("H6")
 def test_h6_store_gives_back_what_was_saved(store: MessageStore) -> None:
     for seq in (1, 2, 5, 6):
         store.save_sent(stored(seq))
@@ -128,6 +131,7 @@ def test_h6_store_gives_back_what_was_saved(store: MessageStore) -> None:
     assert list(store.messages(6, 1000)) == [stored(6)]
 
 
+@pytest.mark.rule("H6")
 def test_h6_store_is_reset(store: MessageStore) -> None:
     store.save_sent(stored(1))
     store.reset()
@@ -137,12 +141,14 @@ def test_h6_store_is_reset(store: MessageStore) -> None:
     store.close()
 
 
+@pytest.mark.rule("H6")
 def test_h6_store_never_takes_a_number_twice(store: MessageStore) -> None:
     store.save_sent(stored(5))
     with pytest.raises(ValueError, match="number 5 was sent before"):
         store.save_sent(stored(5))
 
 
+@pytest.mark.rule("H6")
 def test_h6_messages_may_be_saved_while_others_are_read(store: MessageStore) -> None:
     for seq in range(1, 5):
         store.save_sent(stored(seq))
@@ -170,6 +176,7 @@ def test_tail_finds_what_was_not_judged_yet() -> None:
     assert tail.message(0, 3) == b"new"
 
 
+@pytest.mark.rule("R17")
 @pytest.mark.parametrize("device_url", ["model:"])  # the gateware has one session
 def test_r17_hub_gives_each_session_its_own_records(device_url: str) -> None:
     """One session's call lets the other's timer run out: the other is woken, and finds its record."""

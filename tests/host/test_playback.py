@@ -86,6 +86,7 @@ def test_garbled_message_has_neither_type_nor_number(replay: Replay) -> None:
     assert (line["msg_type"], line["seq"], line["verdict"], line["expected"]) == (None, None, "GARBLED", 1)
 
 
+@pytest.mark.rule("R4")
 def test_unusable_number_is_null_and_halts(replay: Replay) -> None:
     lines = replay(LOGON + PEER.order(-5) + ORDER2)
     assert judged(lines) == [(1, "DELIVER"), (None, "NO_SEQNUM"), (2, "IGNORED")]
@@ -97,6 +98,7 @@ def test_event_with_number(replay: Replay) -> None:
     assert of_kind("event", lines)[0] == {"kind": "event", "name": "HELD_GAP_FILL", "seq": 3, "number": 5}
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize(
     ("policy", "ends"), [("infinity", [0]), ("closed", [8]), ("chunk:3", [4, 7, 8]), ("chunk:100", [8])]
 )
@@ -107,6 +109,7 @@ def test_policy(replay: Replay, policy: str, ends: list[int]) -> None:
     assert [line["seq"] for line in sends] == list(range(1, len(ends) + 1))
 
 
+@pytest.mark.rule("R11")
 def test_infinity_of_old_versions(replay: Replay) -> None:
     peer = Peer("FIX.4.0")
     assert of_kind("send", replay(peer.logon(1) + peer.order(3)))[0]["end"] == 999999
@@ -141,12 +144,14 @@ def test_expected(replay: Replay) -> None:
     assert judged(replay(ORDER3 + ORDER4, "--expected", "3")) == [(3, "DELIVER"), (4, "DELIVER")]
 
 
+@pytest.mark.rule("R10", "R10b")
 @pytest.mark.parametrize(("window", "held"), [("1", 1), ("2", 1), ("3", 2), ("64", 63), ("200", 199), ("1000", 249)])
 def test_window(replay: Replay, window: str, held: int) -> None:
     lines = replay(LOGON + b"".join(PEER.order(seq) for seq in range(3, 252)), "--window", window)
     assert sum(verdict == "HOLD" for _, verdict in judged(lines)) == (held if window != "1" else 0)
 
 
+@pytest.mark.rule("F5")
 def test_max_message(replay: Replay) -> None:
     content = LOGON + PEER.order(2, "long" * 100)
     assert judged(replay(content, "--max-message", "300"))[1] == (None, "OVERSIZE")
@@ -173,6 +178,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     assert '"verdict":"DELIVER"' in capsys.readouterr().out
 
 
+@pytest.mark.rule("F1")
 @pytest.mark.parametrize("chunk_seed", range(5))
 def test_chunks_have_no_meaning(replay: Replay, rng: random.Random, chunk_seed: int) -> None:
     traffic = Traffic(rng, PEER, mix=MIX)
@@ -193,6 +199,7 @@ def test_gateware_prints_the_same_lines(replay: Replay, rng: random.Random, opti
     assert kinds == {"message", "deliver", "send", "event"}
 
 
+@pytest.mark.rule("R12")
 def test_damaged_traffic_is_delivered_once_and_in_order(replay: Replay, rng: random.Random) -> None:
     mix = {
         kind: weight for kind, weight in MIX.items() if kind not in ("reset", "reset_logon", "resend_request", "logon")
@@ -210,6 +217,7 @@ def test_random_bytes(replay: Replay, rng: random.Random) -> None:
         assert "no valid message" in replay.err
 
 
+@pytest.mark.rule("F4", "F6")
 def test_random_bytes_before_a_message(replay: Replay, rng: random.Random) -> None:
     assert judged(replay(rng.randbytes(10_000) + LOGON))[-1] == (1, "DELIVER")
 

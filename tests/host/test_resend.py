@@ -39,6 +39,7 @@ def ask(bench: Bench, begin: object, end: object) -> list[FixMessage]:
     return bench.peer("2", [(7, str(begin)), (16, str(end))])
 
 
+@pytest.mark.rule("S2", "H3")
 @pytest.mark.parametrize(
     ("begin", "end", "answer"),
     [
@@ -59,11 +60,13 @@ def test_h3_what_was_asked_for(bench: Bench, begin: int, end: int, answer: list[
     assert numbers(bench.send()) == [7]  # live numbers go on
 
 
+@pytest.mark.rule("H3")
 def test_h3_a_run_at_the_end_is_filled_to_the_last_sent(bench: Bench) -> None:
     bench.peer("1", [(112, "x")])
     assert shape(ask(bench, 6, 0)) == ["D6", "7-8"]
 
 
+@pytest.mark.rule("S1", "H3")
 def test_h3_replayed_message_is_the_one_that_was_sent(bench: Bench) -> None:
     first = next(message for message in bench.sent if message[34] == "2")
     (again,) = ask(bench, 2, 2)
@@ -73,6 +76,7 @@ def test_h3_replayed_message_is_the_one_that_was_sent(bench: Bench) -> None:
     assert again.fields[9:-1] == first.fields[7:-1]
 
 
+@pytest.mark.rule("S1", "H3")
 def test_h3_header_fields_stay_in_the_header(initiator: Bench) -> None:
     initiator.log_on()
     (first,) = initiator.send(fields={55: "X", 50: "desk", 57: "floor"})
@@ -81,17 +85,20 @@ def test_h3_header_fields_stay_in_the_header(initiator: Bench) -> None:
     assert [tag for tag, _ in again] == [8, 9, 35, 49, 56, 34, 52, 43, 122, 50, 57, 55, 10]
 
 
+@pytest.mark.rule("H3")
 def test_h3_gap_fill_has_an_orig_sending_time(bench: Bench) -> None:
     first = next(message for message in bench.sent if message[34] == "4")
     for fill in (ask(bench, 4, 5)[0], ask(bench, 4, 6)[0]):
         assert (fill[34], fill[36], fill[122]) == ("4", "6", first[52])
 
 
+@pytest.mark.rule("S2", "H3")
 def test_h3_a_replay_can_be_asked_for_again(bench: Bench) -> None:
     assert shape(ask(bench, 2, 2)) == shape(ask(bench, 2, 2)) == ["D2"]
     assert bench.session.store.next_out == 7
 
 
+@pytest.mark.rule("H3")
 def test_h3_stale_orders_are_filled(device: Device) -> None:
     asked: list[int] = []
 
@@ -106,12 +113,14 @@ def test_h3_stale_orders_are_filled(device: Device) -> None:
     assert asked == [2, 3, 4, 5]
 
 
+@pytest.mark.rule("H3")
 def test_h3_above_the_last_sent_nothing_is_sent(bench: Bench) -> None:
     assert ask(bench, 7, 0) == []
     assert [event.rule for event in bench.of(PeerError)] == ["H3"]
     assert bench.session.logged_on
 
 
+@pytest.mark.rule("H3")
 @pytest.mark.parametrize(
     ("begin", "end", "tag", "reason"),
     [("", 0, "7", "6"), ("x", 0, "7", "6"), (0, 5, "7", "5"), (5, 3, "16", "5"), (1, "x", "16", "6")],
@@ -121,11 +130,13 @@ def test_h3_requests_that_make_no_sense(bench: Bench, begin: object, end: object
     assert [reject[tag] for tag in (35, 371, 372, 373)] == ["3", tag, "2", reason]
 
 
+@pytest.mark.rule("H3")
 def test_h3_request_without_numbers(bench: Bench) -> None:
     (reject,) = bench.peer("2")
     assert (reject[371], reject[373]) == ("7", "1")
 
 
+@pytest.mark.rule("H3")
 @pytest.mark.parametrize(("begin_string", "answer"), [("FIX.4.0", "D"), ("FIX.4.1", "D"), ("FIX.4.2", "3")])
 def test_h3_999999_is_infinity_in_old_versions(device: Device, begin_string: str, answer: str) -> None:
     """Seen at numbers above it: only "infinity" makes sense there."""
@@ -135,6 +146,7 @@ def test_h3_999999_is_infinity_in_old_versions(device: Device, begin_string: str
     assert types(ask(bench, 2_000_000, 0)) == ("D" if answer == "D" else "D4")
 
 
+@pytest.mark.rule("H3")
 def test_h3_unknown_numbers_are_filled(device: Device) -> None:
     """A store that does not reach back that far."""
     bench = Bench(device, store=MemoryStore(expected=1, next_out=1000)).log_on()
@@ -143,6 +155,7 @@ def test_h3_unknown_numbers_are_filled(device: Device) -> None:
     assert (fill[34], fill[36], order[34]) == ("5", "1001", "1001")
 
 
+@pytest.mark.rule("R10d", "H3")
 def test_h3_early_request_is_served_at_once(bench: Bench) -> None:
     """R10d: both sides miss something, neither waits for the other."""
     bench.seq += 5
@@ -150,6 +163,7 @@ def test_h3_early_request_is_served_at_once(bench: Bench) -> None:
     assert types(sent) == "2DD"
 
 
+@pytest.mark.rule("H3")
 def test_h3_long_replay_goes_in_batches(device: Device) -> None:
     bench = Bench(device, replay_batch=10).log_on()
     for _ in range(25):
@@ -161,6 +175,7 @@ def test_h3_long_replay_goes_in_batches(device: Device) -> None:
     assert len(bench.of(ReplayDone)) == 1
 
 
+@pytest.mark.rule("H3")
 def test_h3_live_messages_wait_for_the_end_of_a_replay(device: Device) -> None:
     bench = Bench(device, replay_batch=10).log_on()
     for _ in range(15):
@@ -175,6 +190,7 @@ def test_h3_live_messages_wait_for_the_end_of_a_replay(device: Device) -> None:
     assert [message.get(43) for message in bench.sent] == ["Y"] * 15 + [None, None]
 
 
+@pytest.mark.rule("H3")
 def test_h3_replay_ends_where_the_numbers_are_reset(device: Device) -> None:
     """What was asked for is no more; what waited behind it leaves with a new number."""
     bench = Bench(device, replay_batch=2).log_on()
@@ -188,6 +204,7 @@ def test_h3_replay_ends_where_the_numbers_are_reset(device: Device) -> None:
     assert not bench.session.replaying
 
 
+@pytest.mark.rule("H3")
 def test_h3_heartbeats_are_not_starved_by_a_replay(device: Device) -> None:
     bench = Bench(device, replay_batch=5).log_on()
     for _ in range(50):
@@ -202,6 +219,7 @@ def test_h3_heartbeats_are_not_starved_by_a_replay(device: Device) -> None:
     assert types(bench.sent).replace("0", "", 1) == "D" * 50
 
 
+@pytest.mark.rule("H3")
 def test_h3_a_replay_stands_still_while_the_connection_takes_nothing(device: Device) -> None:
     bench = Bench(device, replay_batch=5).log_on()
     for _ in range(20):
@@ -217,6 +235,7 @@ def test_h3_a_replay_stands_still_while_the_connection_takes_nothing(device: Dev
     assert types(bench.sent) == "D" * 20
 
 
+@pytest.mark.rule("H3")
 def test_h3_requests_during_a_replay_are_joined(device: Device) -> None:
     bench = Bench(device, replay_batch=5).log_on()
     for _ in range(10):
@@ -230,6 +249,7 @@ def test_h3_requests_during_a_replay_are_joined(device: Device) -> None:
     assert numbers(bench.sent) == list(range(2, 12))
 
 
+@pytest.mark.rule("S4", "H3")
 def test_h3_requests_of_the_device_are_filled(bench: Bench) -> None:
     """S4: the device's own ResendRequest has a number, too, and the store knows it."""
     bench.seq += 1
@@ -237,6 +257,7 @@ def test_h3_requests_of_the_device_are_filled(bench: Bench) -> None:
     assert shape(ask(bench, 6, 0)) == ["D6", "7-8"]
 
 
+@pytest.mark.rule("H3")
 def test_h3_a_message_that_fits_can_be_replayed(device: Device) -> None:
     """43 and 122 make it longer: what is too long for that is not sent in the first place."""
     bench = Bench(device, store=MemoryStore(next_out=4_000_000_000)).log_on()
@@ -252,6 +273,7 @@ def test_h3_a_message_that_fits_can_be_replayed(device: Device) -> None:
     assert bench.session.store.next_out == 4_000_000_002  # nothing of it was sent
 
 
+@pytest.mark.rule("H3")
 def test_h3_a_stored_message_that_does_not_fit_any_more_is_filled(device: Device) -> None:
     store = MemoryStore()
     raw = b"8=FIX.4.4\x019=1\x0135=D\x0149=ME\x0156=PEER\x0134=1\x0152=20240229-11:00:00\x0158=" + b"x" * 5000
@@ -261,6 +283,7 @@ def test_h3_a_stored_message_that_does_not_fit_any_more_is_filled(device: Device
     assert (fill[36], logon[36]) == ("2", "3")
 
 
+@pytest.mark.rule("H3", "H6")
 def test_h3_replay_of_another_connection(bench: Bench) -> None:
     """What was sent on the last connection is still there on this one."""
     bench.take(bench.session.connection_lost(bench.now))
@@ -268,6 +291,7 @@ def test_h3_replay_of_another_connection(bench: Bench) -> None:
     assert shape(ask(bench, 6, 0)) == ["D6", "7-8"]
 
 
+@pytest.mark.rule("H6")
 def test_h6_everything_is_in_the_store_before_it_leaves(device: Device) -> None:
     class Watched(MemoryStore):
         """Notes what is safe."""
@@ -291,6 +315,7 @@ def test_h6_everything_is_in_the_store_before_it_leaves(device: Device) -> None:
     assert Watched.safe == 0  # a replay is nothing new
 
 
+@pytest.mark.rule("H3")
 def test_h3_application_messages_go_on_arriving(bench: Bench) -> None:
     ask(bench, 1, 0)
     bench.peer("8")
@@ -302,6 +327,7 @@ def steps(store: MemoryStore, begin: int, end: int) -> Iterator[str]:
         yield "" if step is None else f"{step.msg_type}{step.seq}-{step.next}"
 
 
+@pytest.mark.rule("H3")
 def test_replay_pauses_inside_a_long_run() -> None:
     """A caller in batches gets a say while thousands of heartbeats are looked at."""
     store = MemoryStore()
@@ -310,6 +336,7 @@ def test_replay_pauses_inside_a_long_run() -> None:
     assert list(steps(store, 2, 4)) == ["", "", "", "42-5"]
 
 
+@pytest.mark.rule("H3")
 def test_replay_queue_forgets() -> None:
     queue = ReplayQueue()
     queue.add(1, 5)
@@ -319,5 +346,6 @@ def test_replay_queue_forgets() -> None:
     assert queue.step() is None
 
 
+@pytest.mark.rule("H3")
 def test_gap_fill() -> None:
     assert gap_fill(3, 7, "then").fields == b"43=Y\x01122=then\x01123=Y\x0136=7\x01"

@@ -22,6 +22,7 @@ from tests.host.loopback import (
 )
 
 
+@pytest.mark.rule("H4")
 def test_h4_server_logs_everybody_out_when_it_stops(device_url: str) -> None:
     async def test() -> list[Message]:
         async with contextlib.AsyncExitStack() as stack:
@@ -33,6 +34,7 @@ def test_h4_server_logs_everybody_out_when_it_stops(device_url: str) -> None:
     assert run(test()) == []
 
 
+@pytest.mark.rule("H1")
 @pytest.mark.parametrize(
     ("first", "says"),
     [
@@ -56,6 +58,7 @@ def test_h1_callers_without_a_session(device_url: str, first: Callable[[], bytes
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_caller_that_says_nothing(device_url: str) -> None:
     async def test() -> None:
         settings = SessionSettings("FIX.4.4", "VENUE", "BUYER", initiator=False, logon_timeout=0.01)
@@ -69,6 +72,7 @@ def test_h1_caller_that_says_nothing(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_second_connection_is_refused(device_url: str) -> None:
     async def test() -> None:
         async with tag34.serve(echo, "127.0.0.1", 0, VENUE, device=device_url) as venue:
@@ -83,6 +87,7 @@ def test_h1_second_connection_is_refused(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("R17")
 @pytest.mark.parametrize("device_url", ["model:"])  # the gateware has one session
 def test_r17_many_sessions_on_one_device(device_url: str) -> None:
     names = [f"BUYER{index}" for index in range(4)]
@@ -103,6 +108,7 @@ def test_r17_many_sessions_on_one_device(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_session_belongs_to_its_handler_until_that_ends(device_url: str) -> None:
     """The connection is lost while the handler works on a message: no second handler gets the same message."""
 

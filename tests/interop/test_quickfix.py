@@ -128,6 +128,7 @@ async def chat(ends: Pair, count: int) -> None:
         assert (await ends.quickfix.wait("app"))["message"][11] == f"order {index}"
 
 
+@pytest.mark.rule("H1", "H4")
 @pytest.mark.parametrize("begin_string", VERSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_h1_h4_logon_messages_both_ways_logout(device_url: str, role: str, begin_string: str) -> None:
@@ -143,6 +144,7 @@ def test_h1_h4_logon_messages_both_ways_logout(device_url: str, role: str, begin
     run(test())
 
 
+@pytest.mark.rule("H4")
 @pytest.mark.parametrize("role", ROLES)
 def test_h4_quickfix_logs_out(device_url: str, role: str) -> None:
     async def test() -> None:
@@ -163,6 +165,7 @@ def losing(*ordinals: int) -> Callable[[FixMessage], bool]:
     return lambda message: message[35] in "D8" and message.get(43) != "Y" and next(count) in ordinals
 
 
+@pytest.mark.rule("R11", "R12")
 @pytest.mark.parametrize("begin_string", VERSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_r11_r12_what_quickfix_sent_in_vain_is_recovered(device_url: str, role: str, begin_string: str) -> None:
@@ -177,6 +180,7 @@ def test_r11_r12_what_quickfix_sent_in_vain_is_recovered(device_url: str, role: 
     run(test())
 
 
+@pytest.mark.rule("H3")
 @pytest.mark.parametrize("begin_string", VERSIONS)
 @pytest.mark.parametrize("role", ROLES)
 def test_h3_quickfix_asks_for_what_it_missed(device_url: str, role: str, begin_string: str) -> None:
@@ -190,6 +194,7 @@ def test_h3_quickfix_asks_for_what_it_missed(device_url: str, role: str, begin_s
     run(test())
 
 
+@pytest.mark.rule("R10d", "H3")
 @pytest.mark.parametrize("role", ROLES)
 def test_h3_both_miss_something_at_once(device_url: str, role: str) -> None:
     """R10d: two ResendRequests, each above a gap of its own."""
@@ -205,6 +210,7 @@ def test_h3_both_miss_something_at_once(device_url: str, role: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("R7")
 @pytest.mark.parametrize("role", ROLES)
 def test_r7_quickfix_fills_numbers_that_it_never_used(device_url: str, role: str) -> None:
     async def test() -> None:
@@ -219,6 +225,7 @@ def test_r7_quickfix_fills_numbers_that_it_never_used(device_url: str, role: str
     run(test())
 
 
+@pytest.mark.rule("H2")
 @pytest.mark.parametrize("role", ROLES)
 def test_h2_test_requests(device_url: str, role: str) -> None:
     """QuickFIX asks us; and when its heartbeats get lost, we ask it."""
@@ -241,6 +248,7 @@ def test_h2_test_requests(device_url: str, role: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_reset_of_an_initiator(device_url: str) -> None:
     """QuickFIX expects 8 and would have sent 7; both begin anew."""
 
@@ -266,6 +274,7 @@ def test_h1_reset_of_an_initiator(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_quickfix_resets(device_url: str) -> None:
     async def test() -> None:
         async with pair(device_url, "acceptor", theirs=("ResetOnLogon=Y",)) as ends:
@@ -276,6 +285,7 @@ def test_h1_quickfix_resets(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("H1")
 def test_h1_next_expected(device_url: str) -> None:
     async def test() -> None:
         async with pair(device_url, "initiator", next_expected=True, theirs=("SendNextExpectedMsgSeqNum=Y",)) as ends:
@@ -284,6 +294,7 @@ def test_h1_next_expected(device_url: str) -> None:
     run(test())
 
 
+@pytest.mark.rule("R15")
 def test_r15_what_was_not_taken_is_recovered_on_the_next_connection(device_url: str) -> None:
     """The application stops in the middle: what it did not take comes again, marked as possibly seen."""
 

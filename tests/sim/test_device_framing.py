@@ -26,6 +26,7 @@ def with_fields(fields: bytes) -> bytes:
 # F1
 
 
+@pytest.mark.rule("F1", "F4")
 def test_F1_where_the_bytes_are_cut_has_no_meaning(bench: MakeBench, rng: random.Random) -> None:
     stream = (
         b"xx" + PEER.order(1) + PEER.order(3) + damaged_checksum(PEER.order(2)) + b"8=FI" + PEER.order(2, possdup=True)
@@ -46,6 +47,7 @@ def test_F1_where_the_bytes_are_cut_has_no_meaning(bench: MakeBench, rng: random
         ]
 
 
+@pytest.mark.rule("F1")
 def test_F1_a_message_is_reported_with_its_place_and_delivered_whole(bench: MakeBench) -> None:
     b = bench()
     first, second = PEER.order(1), PEER.message("8", 2, possresend=True)
@@ -63,6 +65,7 @@ def test_F1_a_message_is_reported_with_its_place_and_delivered_whole(bench: Make
 # F2
 
 
+@pytest.mark.rule("F2")
 def test_F2_body_length_decides_so_data_may_hold_anything(bench: MakeBench) -> None:
     b = bench()
     data = b"\x0110=000\x018=FIX.4.4\x019=5\x0135=0\x0110=163\x01"
@@ -74,6 +77,7 @@ def test_F2_body_length_decides_so_data_may_hold_anything(bench: MakeBench) -> N
     ]
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize(
     ("fields", "want"),
     [
@@ -96,6 +100,7 @@ def test_F2_the_header_and_first_occurrences(bench: MakeBench, fields: bytes, wa
     assert bench().feed(with_fields(fields))[-1] == want
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize(
     "tag",
     [
@@ -129,6 +134,7 @@ def test_F2_every_standard_header_tag_leaves_the_header_open(bench: MakeBench, t
     assert bench().feed(with_fields(b"%d=1\x0134=1\x01" % tag)) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize(("value", "flag"), [("Y", True), ("N", False), ("y", False), ("YES", False), ("", False)])
 def test_F2_possdup_and_possresend_are_the_value_Y_alone(bench: MakeBench, value: str, flag: bool) -> None:
     b = bench()
@@ -137,6 +143,7 @@ def test_F2_possdup_and_possresend_are_the_value_Y_alone(bench: MakeBench, value
     assert [m.possdup for m in b.messages] == [flag]
 
 
+@pytest.mark.rule("F2")
 def test_F2_141_counts_in_a_logon_only_and_not_inside_data(bench: MakeBench) -> None:
     b = bench(expected=5)
     raw = b"x\x01141=Y\x01"
@@ -148,6 +155,7 @@ def test_F2_141_counts_in_a_logon_only_and_not_inside_data(bench: MakeBench) -> 
     )
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize(
     ("body", "reset"),
     [
@@ -177,6 +185,7 @@ def test_F2_data_fields_are_passed_over_by_their_length(bench: MakeBench, body: 
     assert bench(expected=5).feed(logon)[-1] == ("R5 1 -> 2" if reset else "R9a 1 -> 5")
 
 
+@pytest.mark.rule("F2")
 def test_F2_36_and_123_count_in_a_sequence_reset_only_first_occurrence_in_the_body(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.message("D", 1, [(123, "Y"), (36, 9)])) == ["deliver 1", "R8 1 -> 2"]
@@ -186,6 +195,7 @@ def test_F2_36_and_123_count_in_a_sequence_reset_only_first_occurrence_in_the_bo
     assert b.feed(PEER.message("4", 9, [(123, "Y"), (95, len(data)), (96, data), (36, 12)])) == ["R7 9 -> 12"]
 
 
+@pytest.mark.rule("F2")
 def test_F2_123_and_36_of_a_logon_and_141_of_a_reset_mean_nothing(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.message("A", 1, [(123, "Y"), (36, 9)])) == ["deliver 1", "R8 1 -> 2"]
@@ -193,6 +203,7 @@ def test_F2_123_and_36_of_a_logon_and_141_of_a_reset_mean_nothing(bench: MakeBen
     assert b.feed(PEER.message("4", 1, [(141, "Y"), (123, "Y"), (36, 19)], possdup=True)) == ["R9a 1 -> 9"]
 
 
+@pytest.mark.rule("F2")
 def test_F2_msg_type_is_compared_whole(bench: MakeBench) -> None:
     b = bench(expected=3)
     assert b.feed(PEER.message("AB", 1, [(141, "Y")], possdup=True), PEER.message("44444", 3, [(36, 9)])) == [
@@ -218,6 +229,7 @@ TRAILERS = [
 ]
 
 
+@pytest.mark.rule("F3")
 @pytest.mark.parametrize(
     "garbled",
     [
@@ -249,11 +261,13 @@ def test_F3_garbled_changes_nothing_and_is_reported(bench: MakeBench, garbled: b
     assert b.feed(PEER.order(1)) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("F3")
 def test_F3_leading_zeros_of_body_length_are_legal(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(frame(BODY, length=f"{len(BODY):06d}")) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("F3")
 def test_F3_the_shortest_message_is_not_garbled(bench: MakeBench) -> None:
     assert bench().feed(frame(b"35=0\x01")) == ["R2 none -> 1"]
 
@@ -261,6 +275,7 @@ def test_F3_the_shortest_message_is_not_garbled(bench: MakeBench) -> None:
 # F4
 
 
+@pytest.mark.rule("F4")
 def test_F4_the_hunt_goes_on_from_the_declared_end(bench: MakeBench) -> None:
     b = bench()
     counted_trailer = frame(BODY, length=len(BODY) + 7)
@@ -271,6 +286,7 @@ def test_F4_the_hunt_goes_on_from_the_declared_end(bench: MakeBench) -> None:
     ]
 
 
+@pytest.mark.rule("F4")
 def test_F4_a_message_inside_the_would_be_trailer_is_found(bench: MakeBench) -> None:
     b = bench()
     head = b"8=FIX.4.4\x019=%d\x01%b" % (len(BODY), BODY)
@@ -281,6 +297,7 @@ def test_F4_a_message_inside_the_would_be_trailer_is_found(bench: MakeBench) -> 
     ]
 
 
+@pytest.mark.rule("F4")
 def test_F4_nothing_inside_a_garbled_message_is_found(bench: MakeBench) -> None:
     b = bench()
     inner = PEER.order(1)
@@ -289,6 +306,7 @@ def test_F4_nothing_inside_a_garbled_message_is_found(bench: MakeBench) -> None:
     assert b.messages[0].length == len(outer), "a well formed trailer goes with its message"
 
 
+@pytest.mark.rule("F4")
 @pytest.mark.parametrize(
     "start", [b"8=FIX.4.4\x01", b"8=FIX.4.4\x019=", b"8=FIX.4.4\x019=12", b"8=FIX8=FIX8=FIX.4.4\x019"]
 )
@@ -301,6 +319,7 @@ def test_F4_without_a_length_it_goes_on_with_the_proving_byte(bench: MakeBench, 
     ]
 
 
+@pytest.mark.rule("F4")
 def test_F4_the_proving_byte_is_not_part_of_the_garbled_message(bench: MakeBench) -> None:
     b = bench()
     b.feed(b"8=FIX.4.4\x019=18x", b"8=FIX.4.4\x019=88=x", PEER.order(1))
@@ -308,6 +327,7 @@ def test_F4_the_proving_byte_is_not_part_of_the_garbled_message(bench: MakeBench
     assert b.device.counters(0)["skipped"] == 1 + 3
 
 
+@pytest.mark.rule("F4")
 def test_F4_bytes_between_messages_are_skipped_and_counted(bench: MakeBench) -> None:
     b = bench()
     b.feed(b"8=FI", PEER.order(1), b"\r\n", PEER.order(2), b"8=FI" + b"8=FIX.4.4\x019=5")
@@ -328,6 +348,7 @@ def sized(seq: int, size: int) -> bytes:
     return message
 
 
+@pytest.mark.rule("F5")
 def test_F5_the_longest_message_is_stored(bench: MakeBench) -> None:
     b = bench()
     message = sized(1, b.device.info.max_message)
@@ -335,6 +356,7 @@ def test_F5_the_longest_message_is_stored(bench: MakeBench) -> None:
     assert b.delivered[0].data == message
 
 
+@pytest.mark.rule("F5")
 def test_F5_a_longer_one_halts_the_session(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.order(1), sized(2, b.device.info.max_message + 1), PEER.order(2)) == [
@@ -350,6 +372,7 @@ def test_F5_a_longer_one_halts_the_session(bench: MakeBench) -> None:
     assert oversize.length == b.device.info.max_message + 1
 
 
+@pytest.mark.rule("F5")
 def test_F5_a_longer_one_that_is_garbled_is_garbled(bench: MakeBench) -> None:
     b = bench()
     long = sized(1, b.device.info.max_message + 1)
@@ -358,6 +381,7 @@ def test_F5_a_longer_one_that_is_garbled_is_garbled(bench: MakeBench) -> None:
     assert b.feed(PEER.order(1)) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("F5", "R1")
 def test_F5_comes_behind_R1(bench: MakeBench) -> None:
     b = bench()
     b.device.disconnect(0)
@@ -365,6 +389,7 @@ def test_F5_comes_behind_R1(bench: MakeBench) -> None:
     assert b.phase is Phase.CLOSED
 
 
+@pytest.mark.rule("F5")
 def test_F5_a_begin_string_without_end(bench: MakeBench) -> None:
     b = bench()
     for _ in range(6):
@@ -375,6 +400,7 @@ def test_F5_a_begin_string_without_end(bench: MakeBench) -> None:
 # F6
 
 
+@pytest.mark.rule("F6")
 @pytest.mark.parametrize(
     "noise",
     [
@@ -393,6 +419,7 @@ def test_F6_noise_delays_nothing(bench: MakeBench, noise: bytes) -> None:
     assert [d.seq for d in b.delivered] == [1, 2]
 
 
+@pytest.mark.rule("F6")
 def test_F6_a_huge_length_swallows_what_it_declares_and_no_more(bench: MakeBench) -> None:
     b = bench()
     start = b"8=FIX.4.4\x019=009999\x01"
@@ -401,6 +428,7 @@ def test_F6_a_huge_length_swallows_what_it_declares_and_no_more(bench: MakeBench
     assert [(m.rule.id, m.length) for m in b.messages] == [("F3", len(start) + 9999), ("R8", len(PEER.order(1)))]
 
 
+@pytest.mark.rule("F6")
 @pytest.mark.parametrize("keep", [3, 12, 30, -8, -3, -1])
 def test_F6_a_new_connection_clears_a_partial_message(bench: MakeBench, keep: int) -> None:
     b = bench()

@@ -15,6 +15,7 @@ MakeBench = Callable[..., Bench]
 PEER = Peer()
 
 
+@pytest.mark.rule("R10", "R11", "R12", "R13")
 def test_R10_a_message_above_is_held_and_released_in_its_turn(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(b.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
@@ -24,6 +25,7 @@ def test_R10_a_message_above_is_held_and_released_in_its_turn(bench: MakeBench) 
     assert [d.data for d in b.delivered] == [b.order(1), b.order(2), b.order(3)]
 
 
+@pytest.mark.rule("R10", "R10b", "R12")
 def test_R10_the_whole_window_is_held(bench: MakeBench) -> None:
     b = bench()
     window = b.device.info.window
@@ -34,6 +36,7 @@ def test_R10_the_whole_window_is_held(bench: MakeBench) -> None:
     assert [d.seq for d in b.delivered] == list(range(1, window + 1))
 
 
+@pytest.mark.rule("R10", "R10b")
 def test_R10_the_window_goes_with_expected(bench: MakeBench) -> None:
     b = bench(window=3)
     assert b.feed(b.orders(1, 2), b.orders(4, 5, 6))[-1] == "R10b 6 -> 3"
@@ -45,10 +48,12 @@ def test_R10_the_window_goes_with_expected(bench: MakeBench) -> None:
     assert b.feed(b.order(9)) == ["deliver 9", "recovered 10", "R8 9 -> 10"]
 
 
+@pytest.mark.rule("R10", "R10b")
 def test_R10_a_window_of_one_holds_nothing(bench: MakeBench) -> None:
     assert bench(window=1).feed(PEER.order(2))[-1] == "R10b 2 -> 1"
 
 
+@pytest.mark.rule("R10")
 def test_R10_possdup_and_possresend_are_kept(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.order(3, possdup=True), PEER.message("D", 2, possresend=True), b.order(1))
@@ -59,6 +64,7 @@ def test_R10_possdup_and_possresend_are_kept(bench: MakeBench) -> None:
     ]
 
 
+@pytest.mark.rule("R10a")
 def test_R10a_the_first_copy_stays(bench: MakeBench) -> None:
     b = bench()
     b.feed(PEER.order(2, "first"))
@@ -70,6 +76,7 @@ def test_R10a_the_first_copy_stays(bench: MakeBench) -> None:
     assert [d.data for d in b.delivered] == [b.order(1), PEER.order(2, "first")]
 
 
+@pytest.mark.rule("R10a")
 def test_R10a_holds_for_every_place_of_the_window(bench: MakeBench) -> None:
     b = bench(expected=60)  # the numbers' places wrap around inside a window of 64
     seqs = [62, 64, 65, 123]
@@ -78,6 +85,7 @@ def test_R10a_holds_for_every_place_of_the_window(bench: MakeBench) -> None:
     assert b.feed(b.orders(61, 63))[-1] == "R10 63 -> 60"
 
 
+@pytest.mark.rule("R10b", "R11")
 def test_R10b_beyond_the_window_nothing_is_lost(bench: MakeBench) -> None:
     b = bench(window=4)
     assert b.feed(b.orders(2, 90)) == ["request 1-0 R11", "R10 2 -> 1", "R10b 90 -> 1"]
@@ -86,6 +94,7 @@ def test_R10b_beyond_the_window_nothing_is_lost(bench: MakeBench) -> None:
     assert b.feed(b.order(90, possdup=True)) == ["deliver 90", "recovered 91", "R8 90 -> 91"]
 
 
+@pytest.mark.rule("R10b", "R11")
 def test_R10b_opens_recovery(bench: MakeBench) -> None:
     b = bench(window=4)
     assert b.feed(b.order(5)) == ["request 1-0 R11", "R10b 5 -> 1"]
@@ -96,6 +105,7 @@ def test_R10b_opens_recovery(bench: MakeBench) -> None:
 # R10c to R10f
 
 
+@pytest.mark.rule("R6", "R10a", "R10c", "R12")
 def test_R10c_a_logon_above_is_delivered_at_once_and_only_once(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON)
     assert b.feed(PEER.logon(4)) == ["deliver 4 early", "request 1-0 R11", "R10c 4 -> 1"]
@@ -108,6 +118,7 @@ def test_R10c_a_logon_above_is_delivered_at_once_and_only_once(bench: MakeBench)
     assert [d.seq for d in b.delivered] == [4, 1, 2, 3]
 
 
+@pytest.mark.rule("R10c", "R11", "S2")
 def test_R10c_recovery_waits_for_the_host(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON, may_request=False)
     assert b.feed(PEER.logon(4), b.order(5)) == ["deliver 4 early", "R10c 4 -> 1", "R10 5 -> 1"]
@@ -121,6 +132,7 @@ def test_R10c_recovery_waits_for_the_host(bench: MakeBench) -> None:
     assert b.story() == []
 
 
+@pytest.mark.rule("R10c")
 def test_R10c_beyond_the_window_leaves_no_mark(bench: MakeBench) -> None:
     b = bench(window=4)
     assert b.feed(PEER.logon(5), PEER.logon(5)) == [
@@ -134,6 +146,7 @@ def test_R10c_beyond_the_window_leaves_no_mark(bench: MakeBench) -> None:
     assert b.device.state(0).recovery, "its number is still missing"
 
 
+@pytest.mark.rule("R10a", "R10d", "R12")
 def test_R10d_a_resend_request_above_is_delivered_at_once_and_only_once(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.resend_request(3)) == ["deliver 3 early", "request 1-0 R11", "R10d 3 -> 1"]
@@ -149,10 +162,12 @@ def test_R10d_a_resend_request_above_is_delivered_at_once_and_only_once(bench: M
     ]
 
 
+@pytest.mark.rule("R10d")
 def test_R10d_beyond_the_window(bench: MakeBench) -> None:
     assert bench(window=2).feed(PEER.resend_request(3)) == ["deliver 3 early", "request 1-0 R11", "R10d 3 -> 1"]
 
 
+@pytest.mark.rule("R10e", "R12")
 def test_R10e_a_held_gap_fill_acts_when_its_turn_comes(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.gap_fill(3, 6), b.orders(2, 5, 6)) == [
@@ -173,12 +188,14 @@ def test_R10e_a_held_gap_fill_acts_when_its_turn_comes(bench: MakeBench) -> None
     ]
 
 
+@pytest.mark.rule("R10e")
 def test_R10e_held_gap_fills_in_a_row(bench: MakeBench) -> None:
     b = bench()
     b.feed(PEER.gap_fill(2, 3), PEER.gap_fill(3, 200))
     assert b.feed(PEER.gap_fill(1, 2)) == ["held_gap_fill 2 3", "held_gap_fill 3 200", "recovered 200", "R7 1 -> 200"]
 
 
+@pytest.mark.rule("R10e")
 @pytest.mark.parametrize("new", [2, 1, None, "x"])
 def test_R10e_a_bad_held_gap_fill_is_dropped_and_its_number_missing(bench: MakeBench, new: int | str | None) -> None:
     b = bench()
@@ -188,12 +205,14 @@ def test_R10e_a_bad_held_gap_fill_is_dropped_and_its_number_missing(bench: MakeB
     assert b.feed(b.order(2)) == ["deliver 2", "deliver 3", "recovered 4", "R8 2 -> 4"]
 
 
+@pytest.mark.rule("R10e", "R11", "R13")
 def test_R10e_a_bad_held_gap_fill_opens_the_next_closed_range(bench: MakeBench) -> None:
     b = bench(policy=1)
     assert b.feed(PEER.gap_fill(2, 2)) == ["request 1-1 R11", "R10 2 -> 1"]
     assert b.feed(b.order(1)) == ["deliver 1", "held_bad_gap_fill 2", "recovered 2", "request 2-2 R11", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("R10f")
 def test_R10f_a_logout_above_is_held(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.logout(2)) == ["request 1-0 R11", "R10 2 -> 1"]
@@ -203,6 +222,7 @@ def test_R10f_a_logout_above_is_held(bench: MakeBench) -> None:
 # R12, R15 to R16a
 
 
+@pytest.mark.rule("R12")
 def test_R12_release_is_atomic_for_the_next_message(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.orders(*range(2, 60)))
@@ -215,6 +235,7 @@ def test_R12_release_is_atomic_for_the_next_message(bench: MakeBench) -> None:
     assert [d.seq for d in b.delivered] == list(range(1, 61))
 
 
+@pytest.mark.rule("R15")
 def test_R15_a_new_connection_drops_what_was_held_and_asks_again(bench: MakeBench) -> None:
     b = bench(expected=5)
     assert b.feed(b.orders(7, 8)) == ["request 5-0 R11", "R10 7 -> 5", "R10 8 -> 5"]
@@ -229,6 +250,7 @@ def test_R15_a_new_connection_drops_what_was_held_and_asks_again(bench: MakeBenc
     assert [d.seq for d in b.delivered] == [5, 6]
 
 
+@pytest.mark.rule("R15")
 def test_R15_connect_without_a_disconnect_is_a_new_connection_too(bench: MakeBench) -> None:
     b = bench(expected=5)
     b.feed(b.order(7), b.order(8)[:20])
@@ -238,6 +260,7 @@ def test_R15_connect_without_a_disconnect_is_a_new_connection_too(bench: MakeBen
     assert b.feed(PEER.logon(6)) == ["deliver 6 early", "R10c 6 -> 5"]
 
 
+@pytest.mark.rule("R1", "R15")
 def test_R15_a_new_connection_ends_a_halt(bench: MakeBench) -> None:
     b = bench(expected=5)
     b.feed(b.order(3))
@@ -245,12 +268,14 @@ def test_R15_a_new_connection_ends_a_halt(bench: MakeBench) -> None:
     assert b.feed(b.order(5)) == ["deliver 5", "R8 5 -> 6"]
 
 
+@pytest.mark.rule("R16")
 def test_R16_a_burst_loses_nothing(bench: MakeBench) -> None:
     b = bench()
     story = b.feed(b.orders(*range(1, 1001)))
     assert story[0::2] == [f"deliver {seq}" for seq in range(1, 1001)]
 
 
+@pytest.mark.rule("R16a")
 def test_R16a_the_last_number(bench: MakeBench) -> None:
     b = bench(expected=MAX_SEQ - 1)
     assert b.feed(b.order(MAX_SEQ - 1), b.order(MAX_SEQ), b.order(MAX_SEQ)) == [
@@ -268,6 +293,7 @@ def test_R16a_the_last_number(bench: MakeBench) -> None:
     assert b.feed(b.order(1)) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("R16a")
 def test_R16a_the_last_number_by_release(bench: MakeBench) -> None:
     b = bench(expected=MAX_SEQ - 2)
     b.feed(b.orders(MAX_SEQ, MAX_SEQ - 1))
@@ -281,6 +307,7 @@ def test_R16a_the_last_number_by_release(bench: MakeBench) -> None:
     ]
 
 
+@pytest.mark.rule("R4", "R5", "R16a")
 def test_R16a_nothing_wraps_around(bench: MakeBench) -> None:
     b = bench(expected=MAX_SEQ + 1)
     assert b.feed(PEER.order(MAX_SEQ, possdup=True), PEER.order(1, possdup=True)) == [
@@ -291,6 +318,7 @@ def test_R16a_nothing_wraps_around(bench: MakeBench) -> None:
     assert b.feed(PEER.logon(1, reset=True)) == ["deliver 1", "R5 1 -> 2"]
 
 
+@pytest.mark.rule("R9")
 def test_set_expected_forgets_window_recovery_and_requests(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.orders(3, 4))

@@ -17,6 +17,7 @@ PEER = Peer()
 # R11
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize(
     ("begin_string", "end"), [("FIX.4.0", 999999), ("FIX.4.1", 999999), ("FIX.4.2", 0), ("FIX.4.4", 0), ("FIXT.1.1", 0)]
 )
@@ -28,6 +29,7 @@ def test_R11_infinity(bench: MakeBench, begin_string: str, end: int) -> None:
     assert (b.sent[0].msg_type, b.sent[0].device, b.sent[0].replay) == ("2", True, False)
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize("policy", list(Policy))
 def test_R11_one_request_per_open_range(bench: MakeBench, policy: Policy) -> None:
     b = bench(policy=policy)
@@ -35,6 +37,7 @@ def test_R11_one_request_per_open_range(bench: MakeBench, policy: Policy) -> Non
     assert len(b.requests) == 1
 
 
+@pytest.mark.rule("R11")
 def test_R11_infinity_lasts_until_all_that_was_seen_is_there(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.order(3))
@@ -42,6 +45,7 @@ def test_R11_infinity_lasts_until_all_that_was_seen_is_there(bench: MakeBench) -
     assert b.feed(b.orders(4, 5)) == ["deliver 4", "R8 4 -> 5", "deliver 5", "deliver 6", "recovered 7", "R8 5 -> 7"]
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize(
     ("seqs", "end"),
     [((5,), 4), ((5, 9), 4), ((200,), 200), ((2,), 1)],
@@ -52,6 +56,7 @@ def test_R11_closed_ends_below_a_message_that_was_kept(bench: MakeBench, seqs: t
     assert b.requests == [(1, end)]
 
 
+@pytest.mark.rule("R10c", "R11")
 @pytest.mark.parametrize(("window", "end"), [(5, 4), (4, 5)])
 def test_R11_closed_and_a_logon_or_resend_request(bench: MakeBench, window: int, end: int) -> None:
     b = bench(policy=Policy.CLOSED, window=window)
@@ -59,6 +64,7 @@ def test_R11_closed_and_a_logon_or_resend_request(bench: MakeBench, window: int,
     assert b.requests == [(1, end)], "a consumed number counts as kept, within the window"
 
 
+@pytest.mark.rule("R11")
 def test_R11_closed_looks_at_highest_when_it_opens(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED, may_request=False)
     b.feed(b.orders(3, 6))
@@ -66,6 +72,7 @@ def test_R11_closed_looks_at_highest_when_it_opens(bench: MakeBench) -> None:
     assert b.story() == ["request 1-5 R11"]
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize(("chunk", "end"), [(1, 1), (3, 3), (7, 7), (8, 8), (9, 8), (4294967295, 8)])
 def test_R11_chunk_asks_for_so_many_at_most(bench: MakeBench, chunk: int, end: int) -> None:
     b = bench(policy=Policy.CHUNK, chunk=chunk)
@@ -73,6 +80,7 @@ def test_R11_chunk_asks_for_so_many_at_most(bench: MakeBench, chunk: int, end: i
     assert b.requests == [(1, end)]
 
 
+@pytest.mark.rule("R11")
 def test_R11_chunks_come_one_at_a_time(bench: MakeBench) -> None:
     b = bench(policy=Policy.CHUNK, chunk=2)
     assert b.feed(b.orders(6, 1)) == ["request 1-2 R11", "R10 6 -> 1", "deliver 1", "R8 1 -> 2"]
@@ -81,6 +89,7 @@ def test_R11_chunks_come_one_at_a_time(bench: MakeBench) -> None:
     assert b.feed(b.order(5)) == ["deliver 5", "deliver 6", "recovered 7", "R8 5 -> 7"]
 
 
+@pytest.mark.rule("R11")
 def test_R11_waits_for_may_request(bench: MakeBench) -> None:
     b = bench(may_request=False)
     assert b.feed(b.orders(3, 4)) == ["R10 3 -> 1", "R10 4 -> 1"]
@@ -89,6 +98,7 @@ def test_R11_waits_for_may_request(bench: MakeBench) -> None:
     assert b.story() == ["request 2-0 R11"]
 
 
+@pytest.mark.rule("R11")
 def test_R11_nothing_is_asked_for_when_nothing_is_missing(bench: MakeBench) -> None:
     b = bench(may_request=False)
     b.feed(b.orders(2, 1))
@@ -97,6 +107,7 @@ def test_R11_nothing_is_asked_for_when_nothing_is_missing(bench: MakeBench) -> N
     assert b.sent == []
 
 
+@pytest.mark.rule("R11")
 def test_R11_nothing_is_asked_for_before_the_logon(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON, may_request=False)
     b.device.set_may_request(0, True)
@@ -104,6 +115,7 @@ def test_R11_nothing_is_asked_for_before_the_logon(bench: MakeBench) -> None:
     assert b.sent == []
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize("end", [b"", PEER.message("D", "x")])
 def test_R11_nothing_is_asked_for_when_the_session_is_over(bench: MakeBench, end: bytes) -> None:
     b = bench(may_request=False)
@@ -115,6 +127,7 @@ def test_R11_nothing_is_asked_for_when_the_session_is_over(bench: MakeBench, end
     assert b.sent == []
 
 
+@pytest.mark.rule("R11", "R13a", "R14")
 def test_may_request_taken_back_forbids_every_repeat(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5))
@@ -129,6 +142,7 @@ def test_may_request_taken_back_forbids_every_repeat(bench: MakeBench) -> None:
 # R13
 
 
+@pytest.mark.rule("R11", "R13")
 @pytest.mark.parametrize("policy", [Policy.CLOSED, Policy.CHUNK])
 def test_R13_a_nested_gap_is_asked_for_at_once(bench: MakeBench, policy: Policy) -> None:
     b = bench(policy=policy)
@@ -144,6 +158,7 @@ def test_R13_a_nested_gap_is_asked_for_at_once(bench: MakeBench, policy: Policy)
     ]
 
 
+@pytest.mark.rule("R13")
 def test_R13_a_range_is_complete_with_its_last_number_not_before(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED)
     b.feed(b.order(4))
@@ -153,6 +168,7 @@ def test_R13_a_range_is_complete_with_its_last_number_not_before(bench: MakeBenc
     assert not b.device.state(0).recovery
 
 
+@pytest.mark.rule("R13")
 def test_R13_a_gap_fill_completes_a_range(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED)
     b.feed(b.order(4))
@@ -162,6 +178,7 @@ def test_R13_a_gap_fill_completes_a_range(bench: MakeBench) -> None:
 # R13a
 
 
+@pytest.mark.rule("R13a")
 @pytest.mark.parametrize(("policy", "end"), [(Policy.INFINITY, 0), (Policy.CLOSED, 8), (Policy.CHUNK, 5)])
 def test_R13a_a_loss_inside_a_replay_is_asked_for_at_once(bench: MakeBench, policy: Policy, end: int) -> None:
     b = bench(policy=policy, chunk=5)
@@ -171,12 +188,14 @@ def test_R13a_a_loss_inside_a_replay_is_asked_for_at_once(bench: MakeBench, poli
     assert b.requests == [(1, end), (2, end)]
 
 
+@pytest.mark.rule("R13a")
 def test_R13a_again_for_another_value_of_expected(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.order(9), b.order(3, possdup=True))
     assert b.feed(b.orders(1, 2, 5, possdup=True))[-2:] == ["request 4-0 R13a", "R10 5 -> 4"]
 
 
+@pytest.mark.rule("R13a")
 def test_R13a_counts_anew_in_a_new_range(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED)
     b.feed(b.orders(2, 5), b.order(1))
@@ -184,6 +203,7 @@ def test_R13a_counts_anew_in_a_new_range(bench: MakeBench) -> None:
     assert b.feed(b.order(4, possdup=True)) == ["R10a 4 -> 3"]
 
 
+@pytest.mark.rule("R13a")
 @pytest.mark.parametrize(
     ("message", "want"),
     [
@@ -204,10 +224,12 @@ def test_R13a_looks_at_every_message_of_a_replay_above_expected(
     assert b.feed(message) == want
 
 
+@pytest.mark.rule("R13a")
 def test_R13a_needs_a_recovery_that_was_open_before(bench: MakeBench) -> None:
     assert bench().feed(PEER.order(3, possdup=True)) == ["request 1-0 R11", "R10 3 -> 1"]
 
 
+@pytest.mark.rule("R13a")
 def test_R13a_an_old_message_is_no_sign_of_a_loss(bench: MakeBench) -> None:
     b = bench(expected=5)
     b.feed(b.order(8))
@@ -217,6 +239,7 @@ def test_R13a_an_old_message_is_no_sign_of_a_loss(bench: MakeBench) -> None:
 # R14
 
 
+@pytest.mark.rule("R14")
 def test_R14_repeats_from_the_present_expected_and_gives_up(bench: MakeBench) -> None:
     b = bench(resend_timeout=100, resend_retries=2)
     b.feed(b.order(5))
@@ -233,12 +256,14 @@ def test_R14_repeats_from_the_present_expected_and_gives_up(bench: MakeBench) ->
     assert b.feed(b.order(1)) == ["R1 1 -> 1"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_a_long_wait_is_many_ticks_one_after_the_other(bench: MakeBench) -> None:
     b = bench(resend_timeout=7, resend_retries=3)
     b.feed(b.order(5))
     assert b.wait(86_400_000) == ["request 1-0 R14"] * 3 + ["recovery_failed 1"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_progress_starts_the_timer_again_and_the_retries_too(bench: MakeBench) -> None:
     b = bench(resend_timeout=10, resend_retries=1)
     b.feed(b.order(9))
@@ -250,6 +275,7 @@ def test_R14_progress_starts_the_timer_again_and_the_retries_too(bench: MakeBenc
     assert b.wait(10) == ["recovery_failed 8"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_what_is_no_progress_does_not_start_it_again(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(9))
@@ -259,6 +285,7 @@ def test_R14_what_is_no_progress_does_not_start_it_again(bench: MakeBench) -> No
     assert b.wait(1) == ["request 1-0 R14"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_a_range_that_opens_starts_it(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED, resend_timeout=10)
     b.wait(1000)
@@ -269,18 +296,21 @@ def test_R14_a_range_that_opens_starts_it(bench: MakeBench) -> None:
     assert b.wait(1) == ["request 3-3 R14"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_is_off_with_a_timeout_of_zero(bench: MakeBench) -> None:
     b = bench(resend_timeout=0)
     b.feed(b.order(5))
     assert b.wait(86_400_000) == []
 
 
+@pytest.mark.rule("R14")
 def test_R14_without_retries_the_first_timeout_fails(bench: MakeBench) -> None:
     b = bench(resend_timeout=1, resend_retries=0)
     b.feed(b.order(5))
     assert b.wait(1) == ["recovery_failed 1"]
 
 
+@pytest.mark.rule("R14", "R15")
 def test_R14_does_not_run_without_recovery_or_connection(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.orders(2, 1))
@@ -292,12 +322,14 @@ def test_R14_does_not_run_without_recovery_or_connection(bench: MakeBench) -> No
     assert b.wait(100) == []
 
 
+@pytest.mark.rule("R14")
 def test_R14_does_not_run_while_halted(bench: MakeBench) -> None:
     b = bench(expected=3, resend_timeout=10)
     b.feed(b.order(5), b.order(1))
     assert b.wait(100) == []
 
 
+@pytest.mark.rule("R9", "R14")
 def test_R14_a_request_counts_for_R9(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(4), b.orders(1, 2))
@@ -306,6 +338,7 @@ def test_R14_a_request_counts_for_R9(bench: MakeBench) -> None:
     assert b.feed(PEER.gap_fill(1, 4, possdup=True)) == ["deliver 4", "recovered 5", "R9 1 -> 5"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_time_that_goes_back_lets_no_timer_pass(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5))
@@ -314,6 +347,7 @@ def test_R14_time_that_goes_back_lets_no_timer_pass(bench: MakeBench) -> None:
     assert b.wait(1) == ["request 1-0 R14"]
 
 
+@pytest.mark.rule("R14")
 def test_R14_ticks_are_whole_milliseconds_of_the_clock(bench: MakeBench) -> None:
     b = bench(resend_timeout=1)
     b.device.advance(999_999)

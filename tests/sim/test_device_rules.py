@@ -17,6 +17,7 @@ PEER = Peer()
 # R1, R2
 
 
+@pytest.mark.rule("R1")
 def test_R1_nothing_is_judged_while_closed(bench: MakeBench) -> None:
     b = bench()
     b.device.disconnect(0)
@@ -29,6 +30,7 @@ def test_R1_nothing_is_judged_while_closed(bench: MakeBench) -> None:
     assert b.device.counters(0)["R1"] == 3
 
 
+@pytest.mark.rule("R1")
 def test_R1_nothing_is_judged_while_halted(bench: MakeBench) -> None:
     b = bench()
     b.feed(PEER.message("D", "abc"))
@@ -45,12 +47,14 @@ def test_R1_nothing_is_judged_while_halted(bench: MakeBench) -> None:
     assert b.device.state(0) == before
 
 
+@pytest.mark.rule("F3", "R1")
 def test_R1_garbled_is_garbled_in_any_phase(bench: MakeBench) -> None:
     b = bench()
     b.device.disconnect(0)
     assert b.feed(PEER.order(1)[:-2] + b"x\x01" + b" " * 9) == ["F3 none -> 1"]
 
 
+@pytest.mark.rule("R2")
 @pytest.mark.parametrize(
     "other",
     [
@@ -75,6 +79,7 @@ def test_R2_another_session_s_message(bench: MakeBench, other: Peer) -> None:
     assert b.delivered == []
 
 
+@pytest.mark.rule("R2")
 @pytest.mark.parametrize("tag", [b"\x0149=PEER", b"\x0156=TAG34"])
 def test_R2_a_missing_comp_id(bench: MakeBench, tag: bytes) -> None:
     body = PEER.order(1)[:-7].replace(tag, b"").split(b"\x01", 2)[2]
@@ -84,6 +89,7 @@ def test_R2_a_missing_comp_id(bench: MakeBench, tag: bytes) -> None:
 # R3
 
 
+@pytest.mark.rule("R3", "R11", "R12")
 def test_R3_reset_moves_expected_and_releases(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.orders(3, 4, 6, 8))
@@ -92,6 +98,7 @@ def test_R3_reset_moves_expected_and_releases(bench: MakeBench) -> None:
     assert b.feed(b.order(7)) == ["deliver 7", "deliver 8", "recovered 9", "R8 7 -> 9"]
 
 
+@pytest.mark.rule("R3")
 def test_R3_what_is_held_below_is_freed(bench: MakeBench) -> None:
     b = bench(window=4)
     b.feed(b.orders(2, 3, 4))
@@ -100,6 +107,7 @@ def test_R3_what_is_held_below_is_freed(bench: MakeBench) -> None:
     assert [d.seq for d in b.delivered] == [5]
 
 
+@pytest.mark.rule("R3")
 def test_R3_highest_forgets_what_was_not_held(bench: MakeBench) -> None:
     b = bench(window=4)
     b.feed(b.orders(3, 90))
@@ -108,12 +116,14 @@ def test_R3_highest_forgets_what_was_not_held(bench: MakeBench) -> None:
     assert b.highest == 9
 
 
+@pytest.mark.rule("R3", "R10d")
 def test_R3_highest_counts_a_consumed_number_as_held(bench: MakeBench) -> None:
     b = bench()
     b.feed(PEER.resend_request(5))
     assert b.feed(PEER.reset(4)) == ["recovered 4", "request 4-0 R11", "R3 1 -> 4"]
 
 
+@pytest.mark.rule("R3")
 def test_R3_34_is_ignored(bench: MakeBench) -> None:
     b = bench(expected=4)
     assert b.feed(PEER.reset(6, seq=1), PEER.reset(7, seq=None), PEER.reset(8, seq="x"), PEER.reset(9, seq=99)) == [
@@ -125,6 +135,7 @@ def test_R3_34_is_ignored(bench: MakeBench) -> None:
     assert b.feed(PEER.message("4", 9, [(123, "N"), (36, 12)])) == ["R3 9 -> 12"]
 
 
+@pytest.mark.rule("R3", "R11")
 def test_R3_acts_while_a_logon_is_awaited_but_opens_no_recovery(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON)
     assert b.feed(PEER.reset(6)) == ["R3 1 -> 6"]
@@ -132,6 +143,7 @@ def test_R3_acts_while_a_logon_is_awaited_but_opens_no_recovery(bench: MakeBench
     assert b.feed(PEER.logon(6)) == ["deliver 6", "R8 6 -> 7"]
 
 
+@pytest.mark.rule("R3a")
 def test_R3a_reset_to_the_number_expected(bench: MakeBench) -> None:
     b = bench(expected=5)
     b.feed(b.order(7))
@@ -140,6 +152,7 @@ def test_R3a_reset_to_the_number_expected(bench: MakeBench) -> None:
     assert b.device.state(0) == before
 
 
+@pytest.mark.rule("R3b")
 @pytest.mark.parametrize("new", [4, 1, 0, None, "", "x", "-6", "6.0", "4294967296", "99999999999999999999", "6 "])
 def test_R3b_a_bad_reset_changes_nothing(bench: MakeBench, new: int | str | None) -> None:
     b = bench(expected=5)
@@ -149,6 +162,7 @@ def test_R3b_a_bad_reset_changes_nothing(bench: MakeBench, new: int | str | None
     assert b.device.state(0) == before
 
 
+@pytest.mark.rule("R3")
 def test_R3_leading_zeros_are_legal(bench: MakeBench) -> None:
     assert bench(expected=5).feed(PEER.reset("0" * 60 + "8")) == ["R3 1 -> 8"]
 
@@ -156,6 +170,7 @@ def test_R3_leading_zeros_are_legal(bench: MakeBench) -> None:
 # R4
 
 
+@pytest.mark.rule("R4")
 @pytest.mark.parametrize(
     "seq",
     [
@@ -182,6 +197,7 @@ def test_R4_no_legal_number_halts(bench: MakeBench, seq: str | None) -> None:
     assert b.phase is Phase.HALTED
 
 
+@pytest.mark.rule("F5", "R4")
 def test_R4_leading_zeros_are_legal(bench: MakeBench) -> None:
     b = bench(expected=2)
     assert b.feed(PEER.message("D", "0" * 5000 + "2")) == ["halted 2 F5", "F5 none -> 2"], (
@@ -191,10 +207,12 @@ def test_R4_leading_zeros_are_legal(bench: MakeBench) -> None:
     assert b.feed(PEER.message("D", "0" * 3000 + "2")) == ["deliver 2", "R8 2 -> 3"]
 
 
+@pytest.mark.rule("R4")
 def test_R4_the_largest_number_is_legal(bench: MakeBench) -> None:
     assert bench(may_request=False).feed(PEER.message("D", "04294967295")) == ["R10b 4294967295 -> 1"]
 
 
+@pytest.mark.rule("R4", "R6")
 def test_R4_comes_before_the_wait_for_a_logon(bench: MakeBench) -> None:
     assert bench(phase=Phase.LOGON).feed(PEER.message("D", "x")) == ["halted 1 R4", "R4 none -> 1"]
 
@@ -202,6 +220,7 @@ def test_R4_comes_before_the_wait_for_a_logon(bench: MakeBench) -> None:
 # R5, R6
 
 
+@pytest.mark.rule("R5")
 @pytest.mark.parametrize("phase", [Phase.LOGON, Phase.ACTIVE])
 def test_R5_a_logon_with_reset_begins_anew(bench: MakeBench, phase: Phase) -> None:
     b = bench(expected=50, phase=phase)
@@ -210,6 +229,7 @@ def test_R5_a_logon_with_reset_begins_anew(bench: MakeBench, phase: Phase) -> No
     assert not b.delivered[0].early
 
 
+@pytest.mark.rule("R5", "R9", "R13")
 def test_R5_forgets_window_recovery_and_requests(bench: MakeBench) -> None:
     b = bench(expected=5)
     assert b.feed(b.orders(7, 8)) == ["request 5-0 R11", "R10 7 -> 5", "R10 8 -> 5"]
@@ -219,16 +239,19 @@ def test_R5_forgets_window_recovery_and_requests(bench: MakeBench) -> None:
     assert b.feed(PEER.gap_fill(6, 9, possdup=True)) == ["R9a 6 -> 7"], "nothing was requested since (R9)"
 
 
+@pytest.mark.rule("R5", "R8", "R9b")
 @pytest.mark.parametrize("seq", [2, 9])
 def test_R5_takes_the_number_one(bench: MakeBench, seq: int) -> None:
     b = bench(expected=9)
     assert b.feed(PEER.logon(seq, reset=True))[-1] == ("R8 9 -> 10" if seq == 9 else "R9b 2 -> 9")
 
 
+@pytest.mark.rule("R5")
 def test_R5_takes_the_flag(bench: MakeBench) -> None:
     assert bench(expected=9).feed(PEER.logon(1)) == ["halted 9 R9b", "R9b 1 -> 9"]
 
 
+@pytest.mark.rule("R6")
 def test_R6_nothing_but_a_logon_opens_a_session(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON)
     before = b.device.state(0)
@@ -242,12 +265,14 @@ def test_R6_nothing_but_a_logon_opens_a_session(bench: MakeBench) -> None:
     assert b.device.state(0) == before
 
 
+@pytest.mark.rule("R6")
 def test_R6_what_follows_the_logon_in_the_same_segment_is_judged(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON)
     assert b.feed(PEER.logon(1), b.order(2)) == ["deliver 1", "R8 1 -> 2", "deliver 2", "R8 2 -> 3"]
     assert b.phase is Phase.ACTIVE
 
 
+@pytest.mark.rule("R6")
 def test_R6_a_logon_that_is_not_delivered_does_not_open_the_session(bench: MakeBench) -> None:
     b = bench(phase=Phase.LOGON, expected=5)
     assert b.feed(PEER.logon(3, possdup=True), b.order(5)) == ["R9a 3 -> 5", "R6 5 -> 5"]
@@ -257,6 +282,7 @@ def test_R6_a_logon_that_is_not_delivered_does_not_open_the_session(bench: MakeB
 # R7, R8
 
 
+@pytest.mark.rule("R7", "R12")
 def test_R7_gap_fill_moves_expected_and_release_goes_on(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.orders(2, 3, 5, 6))
@@ -264,12 +290,14 @@ def test_R7_gap_fill_moves_expected_and_release_goes_on(bench: MakeBench) -> Non
     assert [d.seq for d in b.delivered] == [5, 6], "what was held below 36 is freed"
 
 
+@pytest.mark.rule("R7")
 def test_R7_gap_fill_of_one_number(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(PEER.gap_fill(1, 2), PEER.gap_fill(2, "0004294967295")) == ["R7 1 -> 2", "R7 2 -> 4294967295"]
     assert b.highest == 0, "a GapFill moves no highest"
 
 
+@pytest.mark.rule("R7", "R10")
 def test_R7_frees_the_places_it_passes(bench: MakeBench) -> None:
     b = bench(window=3)
     b.feed(b.orders(2, 3))
@@ -278,6 +306,7 @@ def test_R7_frees_the_places_it_passes(bench: MakeBench) -> None:
     assert b.feed(b.order(4)) == ["deliver 4", "deliver 5", "deliver 6", "recovered 7", "R8 4 -> 7"]
 
 
+@pytest.mark.rule("R7a")
 @pytest.mark.parametrize("new", [5, 4, 1, 0, None, "", "x", "4294967296", "4294967302"])
 def test_R7a_a_bad_gap_fill_changes_nothing(bench: MakeBench, new: int | str | None) -> None:
     b = bench(expected=5)
@@ -287,6 +316,7 @@ def test_R7a_a_bad_gap_fill_changes_nothing(bench: MakeBench, new: int | str | N
     assert b.feed(b.order(5)) == ["deliver 5", "R8 5 -> 6"]
 
 
+@pytest.mark.rule("R8")
 @pytest.mark.parametrize("msg_type", ["0", "1", "2", "3", "5", "8", "A", "D", "AE", "UX1"])
 def test_R8_in_order_is_delivered(bench: MakeBench, msg_type: str) -> None:
     b = bench()
@@ -296,6 +326,7 @@ def test_R8_in_order_is_delivered(bench: MakeBench, msg_type: str) -> None:
     assert (b.expected, b.highest) == (2, 1)
 
 
+@pytest.mark.rule("R8")
 def test_R8_possdup_does_not_matter(bench: MakeBench) -> None:
     b = bench()
     assert b.feed(b.order(1, possdup=True)) == ["deliver 1", "R8 1 -> 2"]
@@ -313,11 +344,13 @@ def gapped(make: MakeBench, **options: object) -> Bench:
     return b
 
 
+@pytest.mark.rule("R9")
 def test_R9_a_late_gap_fill_covers_what_is_still_missing(bench: MakeBench) -> None:
     b = gapped(bench)
     assert b.feed(PEER.gap_fill(3, 8, possdup=True)) == ["deliver 8", "recovered 9", "R9 3 -> 9"]
 
 
+@pytest.mark.rule("R9", "R9a")
 @pytest.mark.parametrize(
     ("message", "why"),
     [
@@ -339,6 +372,7 @@ def test_R9a_other_old_messages_are_dropped(bench: MakeBench, message: bytes, wh
     assert b.device.counters(0)["R9a"] == 1
 
 
+@pytest.mark.rule("R9", "R15")
 def test_R9_needs_a_request_of_this_connection(bench: MakeBench) -> None:
     b = gapped(bench)
     b.reconnect()
@@ -349,6 +383,7 @@ def test_R9_needs_a_request_of_this_connection(bench: MakeBench) -> None:
     assert b.feed(PEER.gap_fill(7, 9, possdup=True)) == ["deliver 9", "recovered 10", "R9 7 -> 10"]
 
 
+@pytest.mark.rule("R9")
 def test_R9_compares_with_the_lowest_request(bench: MakeBench) -> None:
     b = gapped(bench)
     b.feed(b.orders(7), b.order(11))
@@ -356,12 +391,14 @@ def test_R9_compares_with_the_lowest_request(bench: MakeBench) -> None:
     assert b.feed(PEER.gap_fill(4, 11, possdup=True)) == ["deliver 11", "recovered 12", "R9 4 -> 12"]
 
 
+@pytest.mark.rule("R9b")
 def test_R9b_too_low_halts(bench: MakeBench) -> None:
     b = bench(expected=5)
     assert b.feed(b.order(4), b.order(5)) == ["halted 5 R9b", "R9b 4 -> 5", "R1 5 -> 5"]
     assert b.phase is Phase.HALTED
 
 
+@pytest.mark.rule("R9b")
 def test_R9b_also_for_a_gap_fill_and_a_logon(bench: MakeBench) -> None:
     b = gapped(bench)
     assert b.feed(PEER.gap_fill(3, 9)) == ["halted 7 R9b", "R9b 3 -> 7"]

@@ -36,6 +36,7 @@ def utc_ns(when: datetime) -> int:
 # S1
 
 
+@pytest.mark.rule("S1")
 def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
     b = bench()
     record = send(b, "D", b"50=DESK\x0111=x\x01")
@@ -45,6 +46,7 @@ def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
     assert (record.session, record.seq, record.msg_type, record.replay, record.device) == (0, 1, "D", False, False)
 
 
+@pytest.mark.rule("S1")
 @pytest.mark.parametrize("size", [0, 1, 9, 20, 30, 40, 100, 1000])
 def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rng: random.Random) -> None:
     b = bench()
@@ -56,6 +58,7 @@ def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rn
     assert trailer == b"%03d\x01" % (sum(head + b"\x01") % 256)
 
 
+@pytest.mark.rule("S1")
 def test_S1_what_a_device_sends_a_device_takes(bench: MakeBench) -> None:
     b = bench(peer=Peer(sender="SAME", target="SAME"))
     for msg_type, fields in (("A", b"98=0\x01108=30\x01"), ("0", b""), ("UX12", b"58=\x01")):
@@ -63,6 +66,7 @@ def test_S1_what_a_device_sends_a_device_takes(bench: MakeBench) -> None:
     assert b.feed(*(record.data for record in b.sent))[-1] == "R8 3 -> 4"
 
 
+@pytest.mark.rule("R11", "S1")
 def test_S1_a_resend_request_is_a_complete_message(bench: MakeBench) -> None:
     b = bench()
     b.device.set_next_out(0, 41)
@@ -77,6 +81,7 @@ def test_S1_a_resend_request_is_a_complete_message(bench: MakeBench) -> None:
 # S2
 
 
+@pytest.mark.rule("S2")
 def test_S2_one_numbering_authority(bench: MakeBench) -> None:
     b = bench()
     send(b, "D")
@@ -88,6 +93,7 @@ def test_S2_one_numbering_authority(bench: MakeBench) -> None:
     assert send(b, "0").seq == 4, "a new connection goes on with the numbers"
 
 
+@pytest.mark.rule("S2")
 def test_S2_a_replay_does_not_touch_next_out(bench: MakeBench) -> None:
     b = bench()
     b.device.set_next_out(0, 100)
@@ -98,6 +104,7 @@ def test_S2_a_replay_does_not_touch_next_out(bench: MakeBench) -> None:
     assert (send(b, "8").seq, b.sent[-1].replay) == (100, False)
 
 
+@pytest.mark.rule("S2")
 @pytest.mark.parametrize("seq", [1, 9, 10, 99, 100, 4294967295])
 def test_S2_decimal_without_leading_zeros(bench: MakeBench, seq: int) -> None:
     b = bench()
@@ -105,6 +112,7 @@ def test_S2_decimal_without_leading_zeros(bench: MakeBench, seq: int) -> None:
     assert b"\x0134=%d\x01" % seq in send(b, "0").data
 
 
+@pytest.mark.rule("S2")
 def test_S2_the_outbound_numbers_end(bench: MakeBench) -> None:
     b = bench()
     b.device.set_next_out(0, MAX_SEQ)
@@ -120,6 +128,7 @@ def test_S2_the_outbound_numbers_end(bench: MakeBench) -> None:
 # S3 to S6
 
 
+@pytest.mark.rule("S3")
 def test_S3_the_resend_request_leaves_before_what_is_sent_later(bench: MakeBench) -> None:
     b = bench()
     b.device.receive(0, b.orders(5))
@@ -128,6 +137,7 @@ def test_S3_the_resend_request_leaves_before_what_is_sent_later(bench: MakeBench
     assert [record.msg_type for record in b.sent] == ["2", "D"]
 
 
+@pytest.mark.rule("S4")
 def test_S4_every_message_sent_is_told_with_its_time(bench: MakeBench) -> None:
     b = bench()
     send(b, "D")
@@ -139,6 +149,7 @@ def test_S4_every_message_sent_is_told_with_its_time(bench: MakeBench) -> None:
     ]
 
 
+@pytest.mark.rule("R13a", "R14", "S4")
 def test_S4_repeated_requests_are_told_too(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5), b.order(3, possdup=True))
@@ -148,6 +159,7 @@ def test_S4_repeated_requests_are_told_too(bench: MakeBench) -> None:
     ]
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize(
     ("begin_string", "fraction", "text"),
     [
@@ -167,6 +179,7 @@ def test_S5_the_fraction(bench: MakeBench, begin_string: str, fraction: int | No
     assert send(b, "0").sending_time == "20250102-03:04:05" + text
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -187,6 +200,7 @@ def test_S5_change_of_the_day(bench: MakeBench, before: datetime, after: str) ->
     assert send(b, "0").sending_time == after
 
 
+@pytest.mark.rule("R14", "S5")
 def test_S5_never_told_the_time(device: Device) -> None:
     device.configure(0, PEER.config(resend_timeout=1))
     device.connect(0, phase=Phase.ACTIVE)
@@ -196,6 +210,7 @@ def test_S5_never_told_the_time(device: Device) -> None:
     assert [record.sending_time for record in sent] == ["19700101-00:00:00.000"], "the first call lets no timer pass"
 
 
+@pytest.mark.rule("R14", "S5")
 def test_S5_the_clock_is_set_before_the_ticks_pass(bench: MakeBench) -> None:
     b = bench(resend_timeout=10)
     b.feed(b.order(5))
@@ -203,6 +218,7 @@ def test_S5_the_clock_is_set_before_the_ticks_pass(bench: MakeBench) -> None:
     assert [record.sending_time[-6:] for record in b.sent] == ["59.000", "59.025", "59.025"]
 
 
+@pytest.mark.rule("R15", "S6")
 def test_S6_a_request_of_the_old_connection_is_asked_again(bench: MakeBench) -> None:
     b = bench()
     b.device.receive(0, b.order(3))
@@ -318,6 +334,7 @@ def test_a_closed_device_does_nothing_more(device: Device) -> None:
             call()
 
 
+@pytest.mark.rule("F3", "F4", "R8", "R10", "R10a")
 def test_counters_name_every_rule_that_judges(bench: MakeBench) -> None:
     b = bench()
     b.feed(b.orders(1, 3, 3), damaged_checksum(PEER.order(1)), b"\n" * 11, b.order(2))
