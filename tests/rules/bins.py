@@ -306,7 +306,7 @@ class SessionWatch:
                 self._hits["H5"] += event.possresend
 
     def _sent(self, verb: str, event: ev.Sent) -> None:
-        self._hits["H2"] += event.msg_type in "01" and (verb == "tick" or b"\x01112=" in event.raw)
+        self._hits["H2"] += event.msg_type in ("0", "1") and (verb == "tick" or b"\x01112=" in event.raw)
         if not event.replay:
             self._live.append(event.seq)
             self._hits["H7"] += verb == "send" and self._gap

@@ -27,8 +27,8 @@ WHERE = """\
 ## Where each rule lives
 
 The places in the golden model, the gateware and the host; the tests that are marked with the rule
-(`@pytest.mark.rule`); the properties that are proved. `make coverage` counts how often each rule is seen at work on each
-device."""
+(`@pytest.mark.rule`); the properties that are proved. `make coverage` counts how often each rule is seen at work on
+each device."""
 
 
 def cells(row: Row, columns: int) -> list[str]:
