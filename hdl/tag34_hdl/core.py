@@ -5,7 +5,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .layouts import Record, Shape
-from .receive.fields import IDENT_BITS, Fields
+from .receive.fields import Fields
 from .receive.framer import Framer
 from .registers import ADDRESS_BITS, Registers
 from .send.clock import Clock
@@ -13,6 +13,7 @@ from .send.composer import Composer
 from .session.release import Release
 from .session.sequencer import Sequencer
 from .session.slots import Slots
+from .session.timers import Timers
 
 
 class Core(wiring.Component):
@@ -22,7 +23,8 @@ class Core(wiring.Component):
     Parameters: ``shape``, the build parameters.
 
     Members (all streams: valid never waits for ready, the payload is stable while stalled):
-        rx: bytes from the connection.
+        rx: bytes from the connections; a beat is one session's. Messages may be cut anywhere and go on after beats of
+            other sessions (R17).
         deliver: bytes of the messages for the host, in the order of the DELIVER records; ``last`` with the last of a
             message.
         tx: bytes for the connection, in the order of the SENT records; ``last`` with the last of a message.
@@ -35,8 +37,9 @@ class Core(wiring.Component):
 
     Latency: three cycles from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
     ResendRequest, offered at ``tx``; three from the last byte of a message in order to its first byte offered at
-    ``deliver``. Throughput: one beat per cycle. A release takes about four cycles per held message; when many are
-    released and the next message is shorter than that, ``rx`` waits for the rest.
+    ``deliver``. Throughput: one beat per cycle, but for two cycles when the session changes. A message whose last bytes
+    come right behind such a change is judged up to ten cycles later. A release takes about four cycles per held
+    message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
     """
 
     def __init__(self, shape: Shape):
@@ -66,12 +69,15 @@ class Core(wiring.Component):
         m.submodules.fields = fields = Fields(shape)
         m.submodules.slots = slots = Slots(shape)
         m.submodules.sequencer = sequencer = Sequencer(shape)
+        m.submodules.timers = timers = Timers(shape)
         m.submodules.release = release = Release(shape)
         m.submodules.clock = clock = Clock(shape.clock_hz)
         m.submodules.composer = composer = Composer(shape)
 
         # Idents: one memory, written by the host, read by both directions.
-        m.submodules.idents = idents = memory.Memory(shape=8, depth=4 << IDENT_BITS, init=[])
+        m.submodules.idents = idents = memory.Memory(
+            shape=8, depth=shape.sessions << shape.ident_bits - shape.session_bits, init=[]
+        )
         ident_write = idents.write_port()
         fields_ident = idents.read_port()
         composer_ident = idents.read_port()
@@ -85,7 +91,7 @@ class Core(wiring.Component):
             composer_ident.en.eq(composer.ident_enable),
             composer.ident_data.eq(composer_ident.data),
             composer.ident_lengths.eq(registers.ident_lengths),
-            composer.reload.eq(registers.ident_changed),
+            registers.sender_session.eq(composer.config_session),
         ]
 
         # Receive.
@@ -93,15 +99,25 @@ class Core(wiring.Component):
         connect(m, framer.frame, sequencer.frame)
         m.d.comb += [
             framer.has_slot.eq(slots.has_current),
-            framer.clear.eq(sequencer.clear),
+            framer.clear.valid.eq(sequencer.clear.valid),
+            framer.clear.payload.eq(sequencer.clear.payload),
+            sequencer.clear.ready.eq(framer.clear.ready),
+            framer.counts_session.eq(registers.session),
             framer.cycle.eq(registers.cycle),
             slots.write.eq(framer.write),
             slots.write_offset.eq(framer.write_offset),
             slots.write_data.eq(framer.write_data),
+            slots.switch.eq(framer.switch),
+            slots.session.eq(framer.session),
+            slots.next_session.eq(framer.next_session),
+            fields.switch.eq(framer.switch),
+            fields.next_session.eq(framer.next_session),
             fields.byte_valid.eq(framer.byte_valid),
             fields.byte.eq(framer.byte),
             sequencer.fields.eq(fields.fields),
-            sequencer.fields_done.eq(fields.done),
+            sequencer.fields_session.eq(fields.session),
+            sequencer.fields_complete.eq(fields.complete),
+            fields.done.eq(sequencer.fields_done),
             sequencer.oversize.eq(framer.oversize),
         ]
 
@@ -110,11 +126,19 @@ class Core(wiring.Component):
             sequencer.config.eq(registers.config),
             sequencer.command_valid.eq(registers.command_valid),
             sequencer.command.eq(registers.command),
-            sequencer.ticks.eq(registers.ticks),
+            registers.config_session.eq(sequencer.config_session),
+            sequencer.state_session.eq(registers.session),
+            timers.ticks.eq(registers.ticks),
+            timers.put.eq(sequencer.put_timer),
+            timers.put_session.eq(sequencer.session),
+            timers.put_timer.eq(sequencer.timer),
+            timers.put_ran.eq(sequencer.timer_ran),
+            sequencer.now.eq(timers.now),
             sequencer.current.eq(slots.current),
             sequencer.cycle.eq(registers.cycle),
             slots.take.eq(sequencer.take),
         ]
+        connect(m, timers.due, sequencer.due)
         connect(m, sequencer.request, composer.request)
 
         # Release. Two may give slots back; the sequencer goes first.
@@ -135,8 +159,11 @@ class Core(wiring.Component):
         connect(m, release.deliver, flipped(self.deliver))
 
         # Send.
-        composer_clear = Signal()  # a register, as the composer's reaction to it is wide
-        m.d.sync += composer_clear.eq(sequencer.clear)
+        # A register, as the composer's reaction to it is wide.
+        m.d.sync += [
+            composer.clear.eq(sequencer.clear.valid & sequencer.clear.ready),
+            composer.clear_session.eq(sequencer.clear.payload),
+        ]
         connect(m, flipped(self.send_header), composer.send_header)
         connect(m, flipped(self.send_body), composer.send_body)
         connect(m, composer.tx, flipped(self.tx))
@@ -144,8 +171,10 @@ class Core(wiring.Component):
             composer.time.eq(clock.time),
             composer.fraction.eq(registers.fraction),
             composer.set_next_out.eq(sequencer.set_next_out),
+            composer.set_session.eq(sequencer.session),
             composer.new_next_out.eq(registers.command.number),
-            composer.clear.eq(composer_clear),
+            composer.next_session.eq(sequencer.session),
+            composer.next_out_session.eq(registers.session),
             composer.cycle.eq(registers.cycle),
             clock.load.eq(registers.time_load),
             clock.new_time.eq(registers.new_time),
@@ -173,14 +202,13 @@ class Core(wiring.Component):
             registers.state.eq(sequencer.state),
             registers.next_out.eq(composer.next_out),
             registers.command_done.eq(sequencer.command_done),
-            registers.tick.eq(sequencer.tick),
-            registers.ticks_drop.eq(sequencer.ticks_drop),
+            registers.tick.eq(timers.tick),
+            registers.ticks_drop.eq(timers.ticks_drop),
             registers.time.eq(clock.time),
             registers.counted.eq(sequencer.counted),
             registers.counted_rule.eq(sequencer.counted_rule),
-            registers.bytes.eq(framer.bytes),
-            registers.framed.eq(framer.framed),
-            registers.partial.eq(framer.partial),
+            registers.counted_session.eq(sequencer.session),
+            registers.counts.eq(framer.counts),
             registers.core_idle.eq(self.idle),
         ]
 
@@ -191,6 +219,8 @@ class Core(wiring.Component):
         m.d.comb += [
             busy.eq(
                 ~sequencer.idle
+                | ~timers.idle
+                | registers.ticks
                 | (self.rx.valid & self.rx.ready)
                 | self.send_header.valid
                 | registers.command_valid

@@ -12,6 +12,8 @@ from tag34 import contract
 
 #: A sequence number: ten decimal digits, packed BCD.
 NUMBER = unsigned(4 * contract.SEQ_DIGITS)
+#: Bits of a byte's place in a region of the ident memory.
+IDENT_BITS = ceil_log2(contract.MAX_IDENT + 1)
 OFFSET = unsigned(48)
 LENGTH = unsigned(24)
 CYCLE = unsigned(48)
@@ -28,7 +30,7 @@ class Shape:
 
     Parameters:
         width: bytes per beat of the byte streams. This version has 1.
-        sessions: number of sessions. This version has 1.
+        sessions: number of sessions, 1 to 1024.
         window: largest hold window in numbers, 2 to 1024.
         max_message: largest stored message in bytes, 64 to 65536.
         hold, hold_limit: messages that can be held at a time, over all sessions and by one of them; 0: see
@@ -49,8 +51,8 @@ class Shape:
     def __post_init__(self) -> None:
         if self.width != 1:
             raise ValueError(f"width must be 1, not {self.width}")
-        if self.sessions != 1:
-            raise ValueError(f"sessions must be 1, not {self.sessions}")
+        if not 1 <= self.sessions <= 1024:
+            raise ValueError(f"sessions must be 1 to 1024, not {self.sessions}")
         if not 2 <= self.window <= 1024:
             raise ValueError(f"window must be 2 to 1024 numbers, not {self.window}")
         if not 64 <= self.max_message <= 65536:
@@ -88,6 +90,11 @@ class Shape:
         return max(1, ceil_log2(self.sessions))
 
     @property
+    def ident_bits(self) -> int:
+        """Bits of a place in the ident memory: index, region, session."""
+        return IDENT_BITS + 2 + self.session_bits
+
+    @property
     def beat(self) -> data.StructLayout:
         """A beat of bytes. ``count`` of them are valid, the first in the lowest bits; ``last`` marks a message's end
         where there is one."""
@@ -110,6 +117,19 @@ class Shape:
                 "replay": 1,
                 "seq": NUMBER,
                 "body": 1,
+            }
+        )
+
+    @property
+    def command(self) -> data.StructLayout:
+        """An operation of the host on a session."""
+        return data.StructLayout(
+            {
+                "op": contract.Command,
+                "phase": contract.Phase,
+                "may_request": 1,
+                "session": unsigned(self.session_bits),
+                "number": NUMBER,
             }
         )
 

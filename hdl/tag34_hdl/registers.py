@@ -10,10 +10,10 @@ from amaranth.utils import ceil_log2
 from tag34 import contract
 from tag34.contract import REGISTERS, Access, Rule
 
-from .layouts import CYCLE, LENGTH, NUMBER, OFFSET, Shape
-from .receive.fields import IDENT_BITS
+from .layouts import CYCLE, IDENT_BITS, LENGTH, NUMBER, OFFSET, Shape
+from .receive.framer import Counts
 from .send.clock import Time
-from .session.sequencer import CommandWord, Config, SessionState
+from .session.sequencer import Config, SessionState
 
 ADDRESS_BITS = ceil_log2(len(REGISTERS))
 
@@ -28,6 +28,9 @@ class Registers(wiring.Component):
         read_data: value of the register at ``address``, two cycles after the address is shown and as long as it is
             (COUNTER: four cycles after its write).
         read: the read strobe; latches the other half of a wide register where the map says so.
+        session: what SESSION says. What is shown of a session follows two cycles later.
+        config_session, config: configuration of a session, two cycles later; sender_session, ident_lengths, fraction:
+            the same for the composer.
         All others: to and from the core.
     """
 
@@ -42,12 +45,15 @@ class Registers(wiring.Component):
                 "read_data": Out(32),
                 # the core
                 "core_idle": In(1),
+                "session": Out(shape.session_bits),
+                "config_session": In(shape.session_bits),
                 "config": Out(Config),
+                "sender_session": In(shape.session_bits),
                 "fraction": Out(4, init=3),
                 "state": In(SessionState),
                 "next_out": In(NUMBER),
                 "command_valid": Out(1),
-                "command": Out(CommandWord),
+                "command": Out(shape.command),
                 "command_done": In(1),
                 "ticks": Out(1),
                 "tick": In(1),
@@ -57,15 +63,13 @@ class Registers(wiring.Component):
                 "time_load": Out(1),
                 "time_run": Out(1),
                 "ident_write": Out(1),
-                "ident_changed": Out(1),
-                "ident_address": Out(2 + IDENT_BITS),
+                "ident_address": Out(shape.ident_bits),
                 "ident_data": Out(8),
                 "ident_lengths": Out(3 * IDENT_BITS),
                 "counted": In(1),
                 "counted_rule": In(Rule),
-                "bytes": In(OFFSET),
-                "framed": In(OFFSET),
-                "partial": In(LENGTH),
+                "counted_session": In(shape.session_bits),
+                "counts": In(Counts),
                 "cycle": Out(CYCLE),
             }
         )
@@ -141,7 +145,7 @@ class Registers(wiring.Component):
         with m.If(written("TIME_LOAD")):
             m.d.sync += self.time_run.eq(data[0])
 
-        session = Signal(shape.session_bits)
+        session = self.session
         storage("SESSION", session)
         number = self.command.number
         storage("NUMBER_LO", number[:32])
@@ -152,57 +156,66 @@ class Registers(wiring.Component):
                 self.command.op.eq(data[:4]),
                 self.command.phase.eq(data[4:6]),
                 self.command.may_request.eq(data[6]),
+                self.command.session.eq(session),
             ]
         with m.Elif(self.command_done):
             m.d.sync += self.command_valid.eq(0)
 
-        storage("POLICY", self.config.policy)
-        storage("POLICY", self.config.infinity_old, 2)
-        storage("POLICY", self.fraction, 4)
-        storage("CHUNK_LO", self.config.chunk[:32])
-        storage("CHUNK_HI", self.config.chunk[32:])
-        storage("WINDOW_LIMIT", self.config.window_limit)
-        storage("RESEND_TIMEOUT", self.config.resend_timeout)
-        storage("RESEND_RETRIES", self.config.resend_retries)
+        # What is configured per session: (low bit in the word, what shows it), per register.
+        config = self.config
+        configured: dict[str, list[tuple[int, Any]]] = {
+            "POLICY": [(0, config.policy), (2, config.infinity_old), (4, self.fraction)],
+            "CHUNK_LO": [(0, config.chunk[:32])],
+            "CHUNK_HI": [(0, config.chunk[32:])],
+            "WINDOW_LIMIT": [(0, config.window_limit[:32])],
+            "RESEND_TIMEOUT": [(0, config.resend_timeout)],
+            "RESEND_RETRIES": [(0, config.resend_retries)],
+            "IDENT_LENGTH": [
+                (8 * region, self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS]) for region in range(3)
+            ],
+        }
+        for name, parts in configured.items():
+            if shape.sessions == 1:
+                for low, part in parts:
+                    storage(name, part, low)
+            else:
+                reads[name] = self._per_session(m, name, written(name), parts)
         m.d.comb += [
             self.ident_write.eq(written("IDENT")),
-            self.ident_changed.eq(written("IDENT") | written("IDENT_LENGTH")),
             self.ident_data.eq(data[:8]),
-            self.ident_address.eq(data[8:]),
+            self.ident_address.eq(Cat(data[8 : 8 + IDENT_BITS + 2], session)),
         ]
-        for region in range(3):
-            storage("IDENT_LENGTH", self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS], 8 * region)
 
         reads["STATE"] = Cat(self.state.phase, self.state.may_request, self.state.recovery)
         wide("EXPECTED", self.state.expected)
         wide("HIGHEST", self.state.highest)
         wide("NEXT_OUT", self.next_out)
-        wide("BYTES", self.bytes)
+        wide("BYTES", self.counts.bytes)
         framed = Signal(OFFSET)
         partial = Signal(LENGTH)
         with m.If(self.read & (self.address == REGISTERS["BYTES_LO"].address)):
-            m.d.sync += [framed.eq(self.framed), partial.eq(self.partial)]
+            m.d.sync += [framed.eq(self.counts.framed), partial.eq(self.counts.partial)]
         reads["FRAMED_LO"], reads["FRAMED_HI"] = framed[:32], framed[32:]
         reads["PARTIAL"] = partial
 
         # Messages per rule: read, add one, write back.
-        m.submodules.counters = counters = memory.Memory(shape=32, depth=32, init=[])
+        m.submodules.counters = counters = memory.Memory(shape=32, depth=32 * shape.sessions, init=[])
         counter_read, counter_write = counters.read_port(), counters.write_port()
         selected = Signal(5)
         counting = Signal()
-        counted_rule = Signal(5)
+        counted = Signal(5 + shape.session_bits)
         with m.If(written("COUNTER")):
             m.d.sync += selected.eq(data)
         m.d.comb += [
-            counter_read.addr.eq(selected),
-            counter_write.addr.eq(counted_rule),
+            counter_read.addr.eq(Cat(selected, session)),
+            counter_write.addr.eq(counted),
             counter_write.data.eq(counter_read.data + 1),
             counter_write.en.eq(counting),
         ]
         m.d.sync += counting.eq(self.counted)
         with m.If(self.counted):
-            m.d.comb += counter_read.addr.eq(self.counted_rule)
-            m.d.sync += counted_rule.eq(self.counted_rule)
+            m.d.comb += counter_read.addr.eq(Cat(Value.cast(self.counted_rule)[:5], self.counted_session))
+            m.d.sync += counted.eq(counter_read.addr)
         reads["COUNTER"] = counter_read.data
 
         # Two stages: the word of the address, then the output.
@@ -221,3 +234,26 @@ class Registers(wiring.Component):
                         m.d.sync += word.eq(value)
         assert not reads, f"no such register: {sorted(reads)}"
         return m
+
+    def _per_session(self, m: Module, name: str, written: Value, parts: list[tuple[int, Any]]) -> Value:
+        """A register of which each session has its own, in block memory: what is read of it, for ``session``. The parts
+        show that of the session that they are asked for."""
+        sessions = self.shape.sessions
+        bits = max(low + len(Value.cast(part)) for low, part in parts)
+        mask = sum((1 << len(Value.cast(part))) - 1 << low for low, part in parts)
+        m.submodules[f"config_{name.lower()}"] = words = memory.Memory(shape=bits, depth=sessions, init=[])
+        write, host, core = words.write_port(), words.read_port(), words.read_port()
+        m.d.comb += [
+            write.addr.eq(self.session),
+            write.data.eq(self.write_data & mask),
+            write.en.eq(written),
+            host.addr.eq(self.session),
+            core.addr.eq(self.sender_session if name == "IDENT_LENGTH" else self.config_session),
+        ]
+        for low, part in parts:
+            port = core
+            if part is self.fraction:
+                port = words.read_port()
+                m.d.comb += port.addr.eq(self.sender_session)
+            m.d.sync += Value.cast(part).eq(port.data[low:])
+        return host.data

@@ -256,7 +256,11 @@ REGISTERS: Final[dict[str, Register]] = _registers(
     ("TIME_MILLI", Access.RW, "milliseconds, BCD, three digits; takes effect with TIME_LOAD"),
     ("TIME_NANO", Access.RW, "micro- and nanoseconds, BCD, 3 + 3 digits; takes effect with TIME_LOAD"),
     ("TIME_LOAD", Access.WO, "set the clock to the TIME registers; bit 0: let it run, else it stands still"),
-    ("SESSION", Access.RW, "session that the registers below act on"),
+    (
+        "SESSION",
+        Access.RW,
+        "session that the registers below act on; they show it from the third cycle after the write on",
+    ),
     ("NUMBER_LO", Access.RW, "argument of a command, packed BCD, digits 7..0"),
     ("NUMBER_HI", Access.RW, "argument of a command, packed BCD, digits 9..8"),
     ("COMMAND", Access.WO, "bits 3..0: Command; 5..4: Phase; 6: may_request. STATUS bit 1 until it is carried out"),

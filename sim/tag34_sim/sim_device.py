@@ -124,6 +124,11 @@ class SimDevice(CheckedDevice):
         if not self.core.run(REST_CYCLES):
             raise DeviceError(f"the core did not come to rest within {REST_CYCLES} cycles")
 
+    def _select(self, session: int) -> None:
+        """Let the registers show this session."""
+        self._write("SESSION", session)
+        self._read("SESSION")  # what lies in memory comes two cycles later than a register
+
     def _command(
         self, session: int, op: Command, *, phase: Phase = Phase.CLOSED, may_request: bool = False, number: int = 0
     ) -> None:
@@ -164,7 +169,7 @@ class SimDevice(CheckedDevice):
         self._command(session, Command.SET_NEXT_OUT, number=next_out)
 
     def _state(self, session: int) -> SessionState:
-        self._write("SESSION", session)
+        self._select(session)
         state = self._read("STATE")
         return SessionState(
             phase=Phase(state & 3),
@@ -176,7 +181,7 @@ class SimDevice(CheckedDevice):
         )
 
     def _counters(self, session: int) -> dict[str, int]:
-        self._write("SESSION", session)
+        self._select(session)
         counters = {}
         for rule in RULE_VERDICT:
             self._write("COUNTER", rule)
@@ -203,7 +208,8 @@ class SimDevice(CheckedDevice):
             # The clock shows the new time to what the ticks cause.
             self._set_time(utc_ns)
             while ticks:
-                step = min(ticks, 0xFFFFFFFF)
+                # A tick looks at all sessions: no more of them than the core can be through with in time.
+                step = min(ticks, REST_CYCLES // 4 // (self.info.sessions + 2))
                 ticks -= step
                 self._write("TICK", step)
                 self._rest()

@@ -7,11 +7,11 @@ from amaranth.lib.wiring import In, Out
 from tag34 import contract
 from tag34.contract import SOH
 
-from ..layouts import MAX_SEQ_BCD, NUMBER, MessageByte, Shape
+from ..layouts import IDENT_BITS, MAX_SEQ_BCD, NUMBER, MessageByte, Shape
+from ..session.table import Context, Table
 
 #: Regions of the ident memory.
 BEGIN_STRING, OURS, THEIRS = range(3)
-IDENT_BITS = 6
 
 TAG_DIGITS = 4
 
@@ -25,20 +25,23 @@ class Fields(wiring.Component):
     """Reads the fields of a message as its bytes go by.
 
     A tag is matched when its ``=`` arrives, a value is taken over when its SOH arrives. Numbers are shifted in as BCD
-    digits; their low bits are
-    accumulated beside (the place in the window). CompIDs and BeginString are compared byte by byte with the ident
-    memory, whose read port is
-    always one byte ahead. Values of data fields are passed over by their length (docs/decisions/0002).
+    digits; their low bits are accumulated beside (the place in the window). CompIDs and BeginString are compared byte
+    by byte with the ident memory, whose read port is always one byte ahead. Values of data fields are passed over by
+    their length (docs/decisions/0002). Sessions share it as they share the framer, one cycle behind it.
 
     Parameters: ``shape``.
 
     Members:
         byte_valid, byte: from the framer.
+        switch, next_session: from the framer: the session changes.
+        session: whose message it is.
         ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
-        fields: what was found; final when ``done`` (``mirror`` a cycle later), stable until the next message starts.
-        done: one cycle, after the message's last body byte.
+        fields: what was found; final when ``complete`` (``mirror`` a cycle later), stable until the next message
+            starts.
+        complete: the message's last body byte is in, and nobody has said ``done`` since.
+        done: the message has been dealt with.
 
-    Latency: last body byte at ``byte`` to ``done``, one cycle.
+    Latency: last body byte at ``byte`` to ``complete``, one cycle.
     """
 
     def __init__(self, shape: Shape):
@@ -47,10 +50,14 @@ class Fields(wiring.Component):
             {
                 "byte_valid": In(1),
                 "byte": In(MessageByte),
-                "ident_addr": Out(2 + IDENT_BITS),
+                "switch": In(1),
+                "next_session": In(shape.session_bits),
+                "session": Out(shape.session_bits),
+                "ident_addr": Out(shape.ident_bits),
                 "ident_data": In(8),
                 "fields": Out(shape.fields),
-                "done": Out(1),
+                "complete": Out(1),
+                "done": In(1),
             }
         )
 
@@ -113,7 +120,8 @@ class Fields(wiring.Component):
         # Ident memory: the address shown is that of the byte which comes next.
         ident = Signal(2 + IDENT_BITS)
         ident_next = Signal.like(ident)
-        m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(ident_next)]
+        session = Signal(self.shape.session_bits)  # as of the next cycle
+        m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(Cat(ident_next, session)), session.eq(self.session)]
         m.d.sync += ident.eq(ident_next)
         begin_ok, value_ok, ours_ok, theirs_ok = (
             Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok")
@@ -144,7 +152,10 @@ class Fields(wiring.Component):
         with m.If(is_value & is_end & is_ours):
             m.d.sync += ours_ok.eq(value_ok & same)
 
-        m.d.sync += self.done.eq(self.byte_valid & self.byte.last)
+        with m.If(self.done | (self.byte_valid & self.byte.start)):
+            m.d.sync += self.complete.eq(0)
+        with m.Elif(self.byte_valid & self.byte.last):
+            m.d.sync += self.complete.eq(1)
 
         def new_tag() -> list:
             return [tag.eq(0), tag_count.eq(0), tag_bad.eq(0)]
@@ -261,4 +272,49 @@ class Fields(wiring.Component):
                         m.next = "VALUE"
                 restarted()
         m.d.sync += is_value.eq(take & fsm.ongoing("VALUE"))
+
+        # -- Sessions: one cycle to find the other one's word, one to change to it
+        if self.shape.sessions > 1:
+            found_fields = {name: out[name] for name, _ in self.shape.fields if name != "mirror"}
+            context = Context(
+                stage=fsm.state,
+                tag=tag,
+                tag_count=tag_count,
+                tag_bad=tag_bad,
+                in_header=in_header,
+                **{signal.name: signal for signal in (*found.values(), *current.values())},
+                first=first,
+                is_y=is_y,
+                number=number,
+                low=low,
+                number_bad=number_bad,
+                type_place=type_place,
+                length=length,
+                length_digits=length_digits,
+                announced=announced,
+                length_tag=length_tag,
+                length_left=length_left,
+                data_left=data_left,
+                ident=ident,
+                begin_ok=begin_ok,
+                value_ok=value_ok,
+                ours_ok=ours_ok,
+                theirs_ok=theirs_ok,
+                complete=self.complete,
+                **found_fields,
+            )
+            m.submodules.messages = messages = Table(context.layout, self.shape.sessions)
+            change = Signal()
+            m.d.sync += change.eq(self.switch)
+            wanted = Signal(self.shape.session_bits)
+            m.d.sync += wanted.eq(self.next_session)
+            m.d.comb += [
+                messages.address.eq(self.next_session),
+                messages.put.eq(change),
+                messages.put_address.eq(self.session),
+                messages.put_entry.eq(context.word),
+            ]
+            with m.If(change):
+                m.d.comb += [session.eq(wanted), ident_next.eq(messages.entry.ident)]
+                m.d.sync += [self.session.eq(wanted), context.load(messages.entry)]
         return m

@@ -2,48 +2,58 @@
 
 from __future__ import annotations
 
-from amaranth import Array, C, Elaboratable, Module, Mux, ResetInserter, Signal, Value
-from amaranth.lib import stream, wiring
+from typing import Any
+
+from amaranth import Array, C, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import SOH
 
 from ..layouts import LENGTH, OFFSET, Frame, MessageByte, Shape
+from ..session.table import Context, Table
 from .checksum import START_SUM, Checksum
 
 START = b"8=FIX"
 TRAILER_LENGTH = len("10=000|")
+
+#: What the framer counts on a connection: bytes received, bytes of framed messages, bytes of the message now arriving.
+Counts = data.StructLayout({"bytes": OFFSET, "framed": OFFSET, "partial": LENGTH})
 
 
 class Framer(wiring.Component):
     """Finds messages, checks BodyLength and CheckSum, says where each byte goes.
 
     Between messages it hunts for ``8=FIX``. The same matcher runs along in the places where a message can turn out
-    garbled before its declared
-    end is known or behind it, so that a start among bytes already taken is not missed (F4, docs/decisions/0001).
+    garbled before its declared end is known or behind it, so that a start among bytes already taken is not missed (F4,
+    docs/decisions/0001).
+
+    Sessions share it chunk by chunk (R17): when a byte of another session is offered, all that is known of the message
+    under way is put away and that of the other session is taken up.
 
     Parameters: ``shape``.
 
     Members:
-        rx: the connection's bytes. Once a frame waits, the next message may begin but not be found; a byte to be stored
-            waits for a slot.
+        rx: the connections' bytes. Once a frame waits, the next message may begin but not be found, and no other
+            session has its turn; a byte to be stored waits for a slot.
+        session: whose bytes are taken. ``next_session`` is that of the byte offered, ``switch``: the session changes to
+            it with this cycle.
         byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin``
-            (BeginString's value and its
-            SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the last of them).
+            (BeginString's value and its SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the
+            last of them).
         write, write_offset, write_data: bytes to store, one cycle after they were taken, from offset 5 on: ``8=FIX``
-            is what every
-            message begins with. Nothing is written beyond max_message (F5).
+            is what every message begins with. Nothing is written beyond max_message (F5).
         has_slot: there is a slot to write to.
         oversize: the message whose body has ended is longer than max_message if its trailer is good (F5); stable until
             the next body ends.
         frame: one transfer per message, garbled ones included; valid one cycle after the byte that completes it was
             taken.
-        clear: a new connection: a partial message is forgotten (F6), the byte count starts at 0.
+        clear: a new connection of a session: its partial message is forgotten (F6), its counts start at 0.
         cycle: the device's cycle counter.
-        bytes, framed, partial: counts for the skipped bytes (F4).
+        counts_session, counts: counts of a session, one cycle later (F4: ``bytes - framed - partial`` were skipped).
 
     Latency: last byte taken to ``frame`` valid, one cycle. Throughput: one beat per cycle as long as ``frame`` is
-        taken at once.
+        taken at once, but for two cycles when the session changes.
     """
 
     def __init__(self, shape: Shape):
@@ -59,11 +69,13 @@ class Framer(wiring.Component):
                 "has_slot": In(1),
                 "oversize": Out(1),
                 "frame": Out(stream.Signature(Frame)),
-                "clear": In(1),
+                "session": Out(shape.session_bits),
+                "next_session": Out(shape.session_bits),
+                "switch": Out(1),
+                "clear": In(stream.Signature(unsigned(shape.session_bits))),
                 "cycle": In(48),
-                "bytes": Out(OFFSET),
-                "framed": Out(OFFSET),
-                "partial": Out(LENGTH),
+                "counts_session": In(shape.session_bits),
+                "counts": Out(Counts),
             }
         )
 
@@ -96,16 +108,18 @@ class Framer(wiring.Component):
         type_ok = Signal()  # the body began with 35=
         good = Signal()  # nothing wrong so far
 
+        received, framed = Signal(OFFSET), Signal(OFFSET)
         hunting = Signal()
+        blocked = Signal()  # another session's turn, or not known yet whose
         summed = Signal(init=1)  # the byte at hand belongs to the sum
         take = Signal()
         can_take = Signal()
         m.d.comb += [
             can_take.eq(
-                Mux(hunting, ~self.frame.valid | (matched != len(START) - 1), ~self.frame.valid & self.has_slot)
+                ~blocked
+                & Mux(hunting, ~self.frame.valid | (matched != len(START) - 1), ~self.frame.valid & self.has_slot)
             ),
             self.rx.ready.eq(can_take),
-            self.partial.eq(Mux(hunting, 0, count)),
             take.eq(self.rx.valid & can_take),
             # Saturates: a BeginString may be of any length, a record's length may not.
             count_next.eq(Mux(count.all(), count, count + 1)),
@@ -127,7 +141,7 @@ class Framer(wiring.Component):
         # The sum of reported lengths, a cycle later: the adder stays off the path from the byte to the frame.
         m.d.sync += report.eq(0)
         with m.If(report):
-            m.d.sync += self.framed.eq(self.framed + self.frame.payload.length)
+            m.d.sync += framed.eq(framed + self.frame.payload.length)
 
         with m.If(self.frame.ready):
             m.d.sync += self.frame.valid.eq(0)
@@ -142,9 +156,9 @@ class Framer(wiring.Component):
         m.d.comb += [checksum.first.eq(START_SUM), checksum.byte.eq(byte)]
 
         with m.If(take):
-            m.d.sync += [self.bytes.eq(self.bytes + 1), matched.eq(matched_next)]
+            m.d.sync += [received.eq(received + 1), matched.eq(matched_next)]
 
-        with m.FSM(name="framer"):
+        with m.FSM(name="framer") as fsm:
 
             def hunt(*, fresh: bool) -> None:
                 """The search goes on: behind this byte, or with what the matcher has seen of it."""
@@ -157,7 +171,7 @@ class Framer(wiring.Component):
                 with m.If(take & found):
                     m.d.comb += checksum.restart.eq(1)
                     m.d.sync += [
-                        start.eq(self.bytes - (len(START) - 1)),
+                        start.eq(received - (len(START) - 1)),
                         count.eq(len(START)),
                         self.byte_valid.eq(1),
                         self.byte.start.eq(1),
@@ -255,4 +269,101 @@ class Framer(wiring.Component):
                 count.eq(count_next),
                 self.write.eq(count < self.shape.max_message),
             ]
-        return ResetInserter(self.clear)(m)
+
+        # -- Sessions
+        context = Context(
+            stage=fsm.state,
+            matched=matched,
+            start=start,
+            count=count,
+            remaining=remaining,
+            digits=digits,
+            place=place,
+            body_place=body_place,
+            type_ok=type_ok,
+            good=good,
+            oversize=self.oversize,
+        )
+        counts = Signal(Counts)
+        m.d.comb += [counts.bytes.eq(received), counts.framed.eq(framed), counts.partial.eq(Mux(hunting, 0, count))]
+        forget = Signal()  # the session at hand has a new connection
+        m.d.comb += self.next_session.eq(self.rx.payload.session)
+        if self.shape.sessions == 1:
+            m.d.comb += [forget.eq(self.clear.valid), self.clear.ready.eq(1), self.counts.eq(counts)]
+        else:
+            self._take_turns(m, context, counts, received, framed, checksum, blocked, forget)
+        with m.If(forget):
+            m.d.sync += [
+                context.load(context.initial),
+                received.eq(0),
+                framed.eq(0),
+                self.frame.valid.eq(0),
+                self.byte_valid.eq(0),
+                self.write.eq(0),
+                report.eq(0),
+            ]
+        return m
+
+    def _take_turns(
+        self,
+        m: Module,
+        context: Context,
+        counts: Any,
+        received: Signal,
+        framed: Signal,
+        checksum: Checksum,
+        blocked: Signal,
+        forget: Signal,
+    ) -> None:
+        """Many sessions: one cycle to find the other one's word, one to change to it."""
+        sessions = self.shape.sessions
+        saved = data.StructLayout({"message": context.layout, "sum": checksum.state.shape()})
+        m.submodules.messages = messages = Table(saved, sessions)
+        m.submodules.counts = kept = Table(Counts, sessions, readers=2)
+        find = Signal()
+        m.d.comb += [
+            find.eq(
+                self.rx.valid
+                & (self.next_session != self.session)
+                & ~self.switch
+                & ~self.frame.valid
+                & ~messages.busy
+                & ~kept.busy
+            ),
+            blocked.eq((self.next_session != self.session) | messages.busy),
+            self.clear.ready.eq(~find & ~self.switch & ~messages.busy),
+            forget.eq(self.clear.valid & self.clear.ready & (self.clear.payload == self.session)),
+            messages.address.eq(self.next_session),
+            kept.address.eq(self.next_session),
+            kept.address_1.eq(self.counts_session),
+            checksum.loaded.eq(messages.entry.sum),
+        ]
+        m.d.sync += self.switch.eq(find)
+        with m.If(self.switch):
+            m.d.comb += [
+                messages.put.eq(1),
+                messages.put_address.eq(self.session),
+                messages.put_entry.message.eq(context.word),
+                messages.put_entry.sum.eq(checksum.state),
+                kept.put.eq(1),
+                kept.put_address.eq(self.session),
+                kept.put_entry.eq(counts),
+                checksum.load.eq(1),
+            ]
+            m.d.sync += [
+                self.session.eq(self.next_session),
+                context.load(messages.entry.message),
+                received.eq(kept.entry.bytes),
+                framed.eq(kept.entry.framed),
+            ]
+        with m.Elif(self.clear.valid & self.clear.ready):
+            m.d.comb += [
+                messages.put.eq(1),
+                messages.put_address.eq(self.clear.payload),
+                messages.put_entry.message.eq(context.initial),
+                kept.put.eq(1),
+                kept.put_address.eq(self.clear.payload),
+            ]
+        counted = Signal(self.shape.session_bits)  # the session whose counts the table shows
+        m.d.sync += counted.eq(self.counts_session)
+        m.d.comb += self.counts.eq(Mux(counted == self.session, counts, kept.entry_1))

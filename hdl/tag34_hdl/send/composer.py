@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 
 from amaranth import Array, C, Cat, Elaboratable, Module, Mux, Signal, unsigned
-from amaranth.lib import enum, memory, stream, wiring
+from amaranth.lib import data, enum, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tag34.contract import MSG_TYPE_BYTES, SEQ_DIGITS, SOH, EventCode, Flag, RecordKind
 
 from .. import bcd
-from ..layouts import CYCLE, MAX_SEQ_BCD, NUMBER, Record, Shape
+from ..layouts import CYCLE, IDENT_BITS, MAX_SEQ_BCD, NUMBER, Record, Shape
 from ..receive.checksum import Checksum
-from ..receive.fields import BEGIN_STRING, IDENT_BITS, OURS, THEIRS
+from ..receive.fields import BEGIN_STRING, OURS, THEIRS
+from ..receive.framer import START
+from ..session.table import Table
 from .clock import Time
 from .decimal import DIGITS, Decimal
 
@@ -49,8 +51,8 @@ class Then(enum.Enum, shape=2):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the program: ``what`` is the byte, the ident region or the number; ``summed``: its bytes count for
-    CheckSum."""
+    """One step of the program: ``what`` is the byte, the number, or the ident region and (from bit 2 on) where in it to
+    begin; ``summed``: its bytes count for CheckSum."""
 
     source: Source
     what: int = 0
@@ -70,9 +72,9 @@ def text(characters: bytes, *, summed: bool = True) -> list[Step]:
 
 SOH_BYTE = bytes([SOH])
 HEADER = [
-    *text(b"8="),
-    Step(Source.IDENT, BEGIN_STRING),
-    *text(SOH_BYTE + b"9="),
+    *text(START),
+    Step(Source.IDENT, BEGIN_STRING | len("FIX") << 2),  # its closing SOH included
+    *text(b"9="),
     Step(Source.NUMBER, Numbers.BODY_LENGTH.value),
     *text(SOH_BYTE + b"35="),
     Step(Source.TYPE),
@@ -112,35 +114,33 @@ class Composer(wiring.Component):
     computed.
 
     A message is a program of steps (:data:`PROGRAM`). Four stages move together: the first walks over the steps and
-    addresses the memories, the
-    next two have the byte as its source gave it, the last offers it. They are filled before a message starts, as all
-    messages begin with the
-    same bytes; starting a message is to show the first of them. A host message is stored whole before it may start, so
-    that its length is
-    known and a request waits for one message at most (S3).
-    ``next_out`` is counted up when the first byte of a message is taken (S2).
+    addresses the memories, the next two have the byte as its source gave it, the last offers it. They are filled before
+    a message starts, as all messages of all sessions begin with ``8=FIX``; starting a message is to show the first
+    byte. A host message is stored whole before it may start, so that its length is known and a request waits for one
+    message at most (S3). ``next_out`` is counted up when the first byte of a message is taken (S2).
 
     Parameters: ``shape``.
 
     Members:
         request: a ResendRequest; one may wait while a message leaves.
         send_header, send_body: a host message: its header, then its bytes (if ``body``), each field closed by SOH,
-            ``last`` with the last byte.
-            One longer than max_message is not sent: event SEND_DROPPED.
+            ``last`` with the last byte. One longer than max_message is not sent: event SEND_DROPPED.
         tx: the messages' bytes; ``last`` with the last of a message.
         records: SENT for each message whose first byte was taken, SEND_DROPPED.
-        reload: an ident or its length is being written: the stages are filled anew. Not while a message leaves.
-        ident_addr, ident_data, ident_lengths: read port of the ident memory (data a cycle after an address with
-            ``ident_enable``), lengths of the regions.
-        time, fraction: now; digits of 52's fraction.
-        set_next_out, new_next_out, next_out: the numbering. Not while a message leaves.
-        clear: a new connection: a request that has not begun to leave is dropped (S6).
+        next_session: whose request comes next, if one comes; known at least four cycles before it.
+        ident_addr, ident_data: read port of the ident memory; data a cycle after an address with ``ident_enable``.
+        config_session, ident_lengths, fraction: lengths of a session's idents and digits of 52's fraction, two cycles
+            later.
+        time: now.
+        set_next_out, set_session, new_next_out: next_out of a session := new_next_out. Not while a message of it
+            leaves, nor again within two cycles.
+        next_out_session, next_out: next_out of a session, one cycle later.
+        clear, clear_session: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
 
     Latency: ``request`` taken while idle to the first byte offered, two cycles. Throughput: one byte per cycle, but for
-        a few cycles before
-    BodyLength, which has to be converted, and before CheckSum.
+        a few cycles before BodyLength, which has to be converted, and before CheckSum.
     """
 
     def __init__(self, shape: Shape):
@@ -152,17 +152,21 @@ class Composer(wiring.Component):
                 "send_body": In(stream.Signature(shape.beat)),
                 "tx": Out(stream.Signature(shape.beat)),
                 "records": Out(stream.Signature(Record)),
-                "reload": In(1),
+                "next_session": In(shape.session_bits),
                 "ident_enable": Out(1),
-                "ident_addr": Out(2 + IDENT_BITS),
+                "ident_addr": Out(shape.ident_bits),
                 "ident_data": In(8),
+                "config_session": Out(shape.session_bits),
                 "ident_lengths": In(3 * IDENT_BITS),
                 "time": In(Time),
                 "fraction": In(4),
                 "set_next_out": In(1),
+                "set_session": In(shape.session_bits),
                 "new_next_out": In(NUMBER),
-                "next_out": Out(NUMBER, init=1),
+                "next_out_session": In(shape.session_bits),
+                "next_out": Out(NUMBER),
                 "clear": In(1),
+                "clear_session": In(shape.session_bits),
                 "cycle": In(CYCLE),
                 "idle": Out(1),
             }
@@ -220,6 +224,44 @@ class Composer(wiring.Component):
         with m.If(self.request.valid & self.request.ready):
             m.d.sync += [request.eq(self.request.payload), request_held.eq(1)]
 
+        # -- Numbers: the next one of each session, read for whoever may start next
+        session = Signal(shape.session_bits)  # of the message that leaves
+        Number = data.StructLayout({"value": NUMBER, "left": 1})  # left: it is a legal one
+        put_number = Signal()
+        put_session = Signal(shape.session_bits)
+        number = Signal(Number)
+        request_session = Signal(shape.session_bits)
+        request_number, host_number = Signal(Number), Signal(Number)
+        m.d.comb += request_session.eq(Mux(request_held, request.session, self.next_session))
+        first_number = Number.const({"value": 1, "left": 1})
+        if shape.sessions == 1:
+            next_out = Signal(Number, init={"value": 1, "left": 1})
+            with m.If(put_number):
+                m.d.sync += next_out.eq(number)
+            m.d.sync += [request_number.eq(next_out), host_number.eq(next_out)]
+            m.d.comb += self.next_out.eq(next_out.value)
+        else:
+            m.submodules.numbers = numbers = Table(Number, shape.sessions, lambda session: first_number, readers=3)
+            m.d.comb += [
+                numbers.put.eq(put_number),
+                numbers.put_address.eq(put_session),
+                numbers.put_entry.eq(number),
+                numbers.address.eq(request_session),
+                numbers.address_1.eq(header.session),
+                numbers.address_2.eq(self.next_out_session),
+                self.next_out.eq(numbers.entry_2.value),
+            ]
+            m.d.sync += [request_number.eq(numbers.entry), host_number.eq(numbers.entry_1)]
+        numbers_change = Signal()
+        m.d.comb += numbers_change.eq(put_number | (numbers.busy if shape.sessions > 1 else 0))
+        # Who starts has a number that was read after the last change, and after his session was known.
+        numbers_known = Signal(3)
+        header_known = Signal(3)
+        m.d.sync += [
+            numbers_known.eq(Mux(numbers_change, 0, Cat(1, numbers_known))),
+            header_known.eq(Mux(header_held, Cat(1, header_known), 0)),
+        ]
+
         # -- The message that leaves
         active = Signal()
         begun = Signal()  # its first byte was taken
@@ -246,9 +288,18 @@ class Composer(wiring.Component):
         m.d.sync += [
             time_last.eq(Mux(self.fraction == 0, 16, self.fraction + 17)),
             body_last.eq(body_length - 1),
-            *(last.eq(length - 1) for last, length in zip(ident_lasts, lengths, strict=True)),
+            # BeginString's bytes behind 8=FIX, and its SOH.
+            ident_lasts[BEGIN_STRING].eq(lengths[BEGIN_STRING] - len("FIX")),
+            *(ident_lasts[region].eq(lengths[region] - 1) for region in (OURS, THEIRS)),
         ]
-        with m.If(prelude != 0):
+        # The configuration is that of the session which starts next, or has started; it takes three cycles to come.
+        config_session = Signal(shape.session_bits)
+        config_known = Signal(3)
+        m.d.sync += [
+            config_session.eq(self.config_session),
+            config_known.eq(Mux(config_session == self.config_session, Cat(1, config_known), 0)),
+        ]
+        with m.If((prelude != 0) & ((prelude != 2) | config_known.all())):
             m.d.sync += prelude.eq(prelude + 1)
         with m.Switch(prelude):
             with m.Case(1):
@@ -301,7 +352,7 @@ class Composer(wiring.Component):
         quiet = Signal(3)  # cycles without a byte for the checksum: its digits are ready
         with m.Switch(ahead_source):
             with m.Case(Source.IDENT):
-                m.d.comb += ahead_left.eq(Array(ident_lasts)[ahead_what[:2]])
+                m.d.comb += [ahead_left.eq(Array(ident_lasts)[ahead_what[:2]]), ahead_ready.eq(config_known.all())]
             with m.Case(Source.NUMBER):
                 m.d.comb += ahead_left.eq(Array([length_last, *lasts])[ahead_what[:2]])
                 with m.If(ahead_what[:2] == Numbers.BODY_LENGTH.value):
@@ -331,7 +382,7 @@ class Composer(wiring.Component):
                 source.eq(ahead_source),
                 summed.eq(ahead[3]),
                 what.eq(ahead_what),
-                place.eq(0),
+                place.eq(Mux(ahead_source == Source.IDENT, ahead_what[2:], 0)),
                 left.eq(ahead_left),
                 is_last.eq(ahead_left == 0),
                 at.eq(ahead_port.addr),
@@ -377,7 +428,7 @@ class Composer(wiring.Component):
         read_summed, read_last = Signal(), Signal()
         m.d.comb += [
             self.ident_enable.eq(fire),
-            self.ident_addr.eq(Cat(place[:IDENT_BITS], what[:2])),
+            self.ident_addr.eq(Cat(place[:IDENT_BITS], what[:2], session)),
             store_read.addr.eq(place),
             store_read.en.eq(fire),
         ]
@@ -412,6 +463,7 @@ class Composer(wiring.Component):
         taken = Signal()
         m.d.comb += [
             self.tx.payload.count.eq(1),
+            self.tx.payload.session.eq(session),
             self.tx.valid.eq(filled & active),
             taken.eq(self.tx.valid & self.tx.ready),
             checksum.byte.eq(self.tx.payload.data),
@@ -441,6 +493,7 @@ class Composer(wiring.Component):
             # A request's REQUEST event is on its way when its first byte is offered; BodyLength is known long after it
             # has arrived.
             self.records.valid.eq((telling & length_known.all()) | dropping),
+            record.session.eq(session),
             record.kind.eq(Mux(dropping, RecordKind.EVENT, RecordKind.SENT)),
             record.code.eq(Mux(dropping, EventCode.SEND_DROPPED, 0)),
             record.msg_type.eq(Mux(dropping, 0, msg_type)),
@@ -454,20 +507,22 @@ class Composer(wiring.Component):
             m.d.sync += [telling.eq(0), dropping.eq(0)]
 
         free = Signal()
-        numbered = Signal()  # there is a number left
         start = Signal()
-        host_ready = header_held & body_whole
-        host_good = ~too_long & (numbered | header.replay)
-        m.d.sync += numbered.eq(self.next_out <= MAX_SEQ_BCD)
+        host_ready = header_held & body_whole & header_known.all()
+        host_good = ~too_long & (host_number.left | header.replay)
         m.d.comb += [
             # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
-            free.eq(~active & ~telling & ~dropping & (settling == 0) & ~self.clear),
-            start.eq(free & Mux(request_held, numbered, host_ready & host_good)),
+            free.eq(~active & ~telling & ~dropping & (settling == 0) & ~self.clear & numbers_known.all()),
+            start.eq(free & Mux(request_held, request_number.left, host_ready & host_good)),
+            self.config_session.eq(
+                Mux(active, session, Mux(host_ready & ~request_held, header.session, request_session))
+            ),
         ]
         with m.If(free):
             m.d.sync += [
                 now.eq(self.time),
-                seq.eq(self.next_out),
+                session.eq(Mux(request_held, request.session, header.session)),
+                seq.eq(Mux(request_held, request_number.value, host_number.value)),
                 begin.eq(request.begin),
                 end.eq(request.end),
                 is_request.eq(request_held),
@@ -494,19 +549,31 @@ class Composer(wiring.Component):
             m.d.sync += sent_cycle.eq(self.cycle + 1)
         with m.If(first_taken):
             m.d.sync += [begun.eq(1), telling.eq(1)]
-            with m.If(~is_replay):
-                m.d.sync += self.next_out.eq(bcd.increment(self.next_out))
+
+        # A number is used with the first byte. What the host sets waits for that.
+        used = Signal()
+        set_waits = Signal()
+        set_session = Signal(shape.session_bits)
+        set_number = Signal(NUMBER)
+        m.d.sync += used.eq(first_taken & ~is_replay)
+        with m.If(self.set_next_out):
+            m.d.sync += [set_waits.eq(1), set_session.eq(self.set_session), set_number.eq(self.new_next_out)]
+        with m.Elif(~used):
+            m.d.sync += set_waits.eq(0)
+        m.d.comb += [
+            put_number.eq(used | set_waits),
+            put_session.eq(Mux(used, session, set_session)),
+            number.value.eq(Mux(used, bcd.increment(seq), set_number)),
+            number.left.eq(Mux(used, seq != MAX_SEQ_BCD, set_number <= MAX_SEQ_BCD)),
+        ]
 
         rewind = Signal()
         with m.If(taken & self.tx.payload.last):
             m.d.comb += [rewind.eq(1), release_body.eq(~is_request)]
-        with m.If(self.reload & ~active):
-            m.d.comb += rewind.eq(1)
-        with m.If(self.set_next_out):
-            m.d.sync += self.next_out.eq(self.new_next_out)
         with m.If(self.clear):
-            m.d.sync += request_held.eq(0)
-            with m.If(active & is_request & ~begun & ~first_taken):
+            with m.If(request.session == self.clear_session):
+                m.d.sync += request_held.eq(0)
+            with m.If(active & is_request & ~begun & ~first_taken & (session == self.clear_session)):
                 m.d.comb += rewind.eq(1)
 
         # Back to the first step: two reads fill the steps ahead and at hand, then the stages fill.
@@ -536,5 +603,5 @@ class Composer(wiring.Component):
                     is_last.eq(1),
                     at.eq(1),
                 ]
-        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping & filled)
+        m.d.comb += self.idle.eq(~active & ~request_held & ~header_held & ~telling & ~dropping & filled & ~set_waits)
         return m

@@ -1,7 +1,7 @@
 """The next inbound number, and the sums that move with it."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
-from amaranth.lib import wiring
+from amaranth import Cat, Elaboratable, Module, Signal, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import SEQ_DIGITS
@@ -27,10 +27,16 @@ class Expected(wiring.Component):
         value, low: the next inbound number, and its place in the window.
         limit: expected + window_limit.
         chunk_end: expected + chunk - 1.
+        restore, restored: ``value``, ``low``, ``limit`` and ``chunk_end`` become those of another session; not while
+            busy.
     """
 
     def __init__(self, shape: Shape):
         self.shape = shape
+        #: What there is to be kept of a session.
+        self.state = data.StructLayout(
+            {"value": NUMBER, "low": unsigned(shape.window_bits), "limit": NUMBER, "chunk_end": NUMBER}
+        )
         super().__init__(
             {
                 "increment": In(1),
@@ -45,6 +51,8 @@ class Expected(wiring.Component):
                 "low": Out(shape.window_bits, init=1),
                 "limit": Out(NUMBER),
                 "chunk_end": Out(NUMBER),
+                "restore": In(1),
+                "restored": In(self.state),
             }
         )
 
@@ -53,8 +61,7 @@ class Expected(wiring.Component):
         left = Signal(range(SEQ_DIGITS + 2))
         make_low = Signal()
         # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low
-        # bits the digits are
-        # taken in reading order.
+        # bits the digits are taken in reading order.
         value, window, chunk, reading = (
             Signal(NUMBER, name=f"{name}_left") for name in ("value", "window", "chunk", "reading")
         )
@@ -102,4 +109,7 @@ class Expected(wiring.Component):
             ]
             with m.If(self.load_low):
                 m.d.sync += self.low.eq(self.new_low)
+        with m.If(self.restore):
+            for name, _ in self.state:
+                m.d.sync += getattr(self, name).eq(self.restored[name])
         return m

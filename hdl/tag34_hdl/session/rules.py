@@ -31,6 +31,7 @@ class Rules(wiring.Component):
     seq_is_expected: In(1)
     seq_is_below: In(1)
     seq_in_window: In(1)  #: seq - expected < window, or seq <= expected
+    room: In(1)  #: there is memory for one more message of this session
     held: In(1)  #: the window has something at seq
     new_seq_ok: In(1)
     new_seq_is_expected: In(1)
@@ -64,7 +65,8 @@ class Rules(wiring.Component):
             (Rule.R10A, self.held),
             (Rule.R10C, self.is_logon),
             (Rule.R10D, self.is_resend_request),
-            (Rule.R10, self.seq_in_window),
+            # A held GapFill needs no memory.
+            (Rule.R10, self.seq_in_window & (self.room | fill)),
             (Rule.R10B, C(1)),
         ]
         for position, (rule, condition) in enumerate(rows):

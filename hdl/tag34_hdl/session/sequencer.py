@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from amaranth import C, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.data import View
+from amaranth import C, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import Command, EventCode, Flag, Phase, Policy, RecordKind, Rule
@@ -13,10 +12,11 @@ from .. import bcd
 from ..layouts import CYCLE, MAX_SEQ_BCD, NUMBER, EntryState, Frame, Record, Shape
 from .expected import Expected
 from .rules import Rules
+from .table import Context, Table
+from .teller import Teller
+from .timers import TICKS, Timer
 from .window import Window
 
-#: Records that wait for the host before the rules themselves have to wait (R16).
-RECORD_DEPTH = 16
 INFINITY_OLD = 0x999999  # 16 = "all" up to FIX.4.1, BCD
 
 #: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999.
@@ -26,13 +26,10 @@ Config = data.StructLayout(
         "infinity_old": 1,
         "window_limit": NUMBER,
         "chunk": NUMBER,
-        "resend_timeout": 32,
+        "resend_timeout": TICKS,
         "resend_retries": 8,
     }
 )
-
-#: An operation of the host on a session.
-CommandWord = data.StructLayout({"op": Command, "phase": Phase, "may_request": 1, "number": NUMBER})
 
 #: What the host may read of a session.
 SessionState = data.StructLayout(
@@ -47,55 +44,66 @@ SessionState = data.StructLayout(
 
 
 class Sequencer(wiring.Component):
-    """Judges each message by the rules, keeps the session's state, releases in order, asks for what is missing.
+    """Judges each message by the rules, keeps the sessions' states, releases in order, asks for what is missing.
 
     A message is *prepared* as soon as its last body byte is in: numbers are compared, the row of the table is chosen,
-    the ResendRequest that it
-    would cause is made ready. The frame (checksum good or not) then *commits* or drops it in one cycle. What follows
-    from the commit
-    (release, next range, records) runs while the next message arrives; the next frame is not taken before it is
-    finished, so that for the
-    rules a release is atomic (R12).
+    the ResendRequest that it would cause is made ready. The frame (checksum good or not) then *commits* or drops it in
+    one cycle. What follows from the commit (release, next range, records) runs while the next message arrives; the next
+    frame is not taken before it is finished, so that for the rules a release is atomic (R12).
+
+    The state of one session is in registers, those of all are in a table. The registers follow the session whose bytes
+    arrive; after each transaction they are written back.
 
     Parameters: ``shape``.
 
     Members:
-        fields, fields_done: what is known of the message (from :class:`~tag34_hdl.receive.fields.Fields`).
-        oversize: the message whose fields are done is longer than max_message.
-        frame: one transfer per message.
-        config, state: the session's configuration (changes take effect with a CONNECT) and state.
+        session: whose state is in the registers.
+        fields, fields_session, fields_complete, fields_done: what is known of the message (from
+            :class:`~tag34_hdl.receive.fields.Fields`); it has been dealt with.
+        oversize: that message is longer than max_message.
+        frame: one transfer per message, of session ``fields_session``.
+        config_session, config: a session's configuration, two cycles later (changes of the window and the chunk take
+            effect with a CONNECT).
+        state_session, state: state of a session, one cycle later, as of its last transaction.
         command_valid, command, command_done: an operation; valid and stable until ``command_done``.
-        ticks, tick, ticks_drop: timer ticks are waiting; one is taken; all are dropped as no timer runs.
+        now, due: from :class:`~tag34_hdl.session.timers.Timers`. put_timer, timer, timer_ran: to it, for ``session``.
         current, take, free: slot traffic with :class:`~tag34_hdl.session.slots.Slots`.
         push, delivery: messages for :class:`~tag34_hdl.session.release.Release`.
         request: ResendRequests for the composer.
         records: what happened, in order.
-        counted, counted_rule: a message was judged by this rule.
-        clear: a new connection: the framer forgets a partial message, the composer what has not left.
-        set_next_out: next_out := ``command.number``.
+        counted, counted_rule: a message of ``session`` was judged by this rule.
+        clear: a new connection of a session: the framer forgets a partial message, the composer what has not left.
+        set_next_out: next_out of ``session`` := ``command.number``.
         idle: nothing is under way; records may be waiting in ``records``.
 
     Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (five
-        cycles after
-    ``fields_done``) and nothing is under way.
+        cycles after ``fields_complete``, with the session's state in the registers) and nothing is under way.
     """
 
     def __init__(self, shape: Shape):
         self.shape = shape
+        session = unsigned(shape.session_bits)
         super().__init__(
             {
+                "session": Out(session),
                 "fields": In(shape.fields),
-                "fields_done": In(1),
+                "fields_session": In(session),
+                "fields_complete": In(1),
+                "fields_done": Out(1),
                 "oversize": In(1),
                 "frame": In(stream.Signature(Frame)),
+                "config_session": Out(session),
                 "config": In(Config),
+                "state_session": In(session),
                 "state": Out(SessionState),
                 "command_valid": In(1),
-                "command": In(CommandWord),
+                "command": In(shape.command),
                 "command_done": Out(1),
-                "ticks": In(1),
-                "tick": Out(1),
-                "ticks_drop": Out(1),
+                "now": In(TICKS),
+                "due": In(stream.Signature(session)),
+                "put_timer": Out(1),
+                "timer": Out(Timer),
+                "timer_ran": Out(1),
                 "current": In(shape.slot_bits),
                 "take": Out(1),
                 "free": Out(stream.Signature(shape.slot_bits)),
@@ -105,7 +113,7 @@ class Sequencer(wiring.Component):
                 "records": Out(stream.Signature(Record)),
                 "counted": Out(1),
                 "counted_rule": Out(Rule),
-                "clear": Out(1),
+                "clear": Out(stream.Signature(session)),
                 "set_next_out": Out(1),
                 "cycle": In(CYCLE),
                 "idle": Out(1),
@@ -116,44 +124,45 @@ class Sequencer(wiring.Component):
         m = Module()
         shape = self.shape
         config = self.config
+        session = self.session
         m.submodules.expected = expected = Expected(shape)
         m.submodules.window = window = Window(shape)
         m.submodules.rules = rules = Rules()
-        m.d.comb += [expected.window_limit.eq(config.window_limit), expected.chunk.eq(config.chunk)]
+        m.d.comb += [
+            expected.window_limit.eq(config.window_limit),
+            expected.chunk.eq(config.chunk),
+            window.session.eq(session),
+        ]
         infinity = config.policy == Policy.INFINITY
 
-        # -- State of the session (beside `expected` and the window)
+        # -- State of the session at hand (beside the window)
         phase = Signal(Phase)
         may_request = Signal()
         highest = Signal(NUMBER)
-        top = Signal(NUMBER, reset_less=True)  # highest number in the window
+        top = Signal(NUMBER)  # highest number in the window
         top_valid = Signal()
+        entries = Signal(range(shape.window + 1))  # numbers in the window
+        holding = Signal(range(shape.hold_limit + 1))  # messages among them, in slots
         recovery = Signal()
-        end = Signal(NUMBER, reset_less=True)  # of the open range (policies CLOSED and CHUNK)
+        end = Signal(NUMBER)  # of the open range (policies CLOSED and CHUNK)
         again_done = Signal()  # R13a has repeated the request for this value of `expected`
-        first_begin = Signal(NUMBER, reset_less=True)  # lowest begin of the requests on this connection
+        first_begin = Signal(NUMBER)  # lowest begin of the requests on this connection
         begin_valid = Signal()
-        timer = Signal(32)
+        timer = Signal(TICKS)  # the tick at which it ends if it runs, else what is left of it
+        timer_runs = Signal()
         retries = Signal(8)
-        m.d.comb += [
-            self.state.phase.eq(phase),
-            self.state.may_request.eq(may_request),
-            self.state.recovery.eq(recovery),
-            self.state.expected.eq(expected.value),
-            self.state.highest.eq(highest),
-        ]
+
+        #: Messages in slots, of all sessions.
+        holding_all = Signal(range(shape.hold + 1))
 
         # -- The message at hand
         message = Signal(shape.fields, reset_less=True)
         frame = Signal(Frame, reset_less=True)
         rule = Signal(Rule)
-        body_pending = Signal()  # a message is waiting for its preparation or its frame
-        body = Signal()
         in_message = Signal()  # the transaction under way is a message's
         advanced = Signal()  # `expected` has moved in this transaction
-        m.d.comb += body.eq(body_pending | self.fields_done)
-        with m.If(self.fields_done):
-            m.d.sync += body_pending.eq(1)
+        ours = Signal()  # the bytes that arrive are of the session at hand
+        m.d.comb += ours.eq(self.fields_session == session)
 
         # The window's answer is taken into a register before anything depends on it: block memory is slow to leave.
         entry = Signal(shape.window_entry, reset_less=True)
@@ -189,6 +198,7 @@ class Sequencer(wiring.Component):
                 rules.seq_is_expected.eq(fields.seq == expected.value),
                 rules.seq_is_below.eq(fields.seq < expected.value),
                 in_window.eq(fields.seq < expected.limit),
+                rules.room.eq((holding != shape.hold_limit) & (holding_all != shape.hold)),
                 rules.new_seq_is_expected.eq(fields.new_seq == expected.value),
                 rules.new_seq_above_expected.eq(fields.new_seq > expected.value),
                 rules.new_seq_above_seq.eq(fields.new_seq > fields.seq),
@@ -212,6 +222,7 @@ class Sequencer(wiring.Component):
         plan_early = Signal()  # deliver ahead of its turn
         plan_push = Signal()  # deliver
         plan_put = Signal()  # write a window entry
+        plan_hold = Signal()  # and keep the message in its slot
         plan_take = Signal()  # its slot is not used for the next message
 
         def range_step_below() -> list:
@@ -235,85 +246,38 @@ class Sequencer(wiring.Component):
         past_highest = Signal()
 
         # -- Records
-        # A state only says which form of record it tells. The words are put together a cycle later, when all that they
-        # are taken from is still as it was, and go into a queue that has room to spare for what is told before it is
-        # seen to be full. So neither the words nor the permission to tell are on a long path.
-        forms: list[list[Any]] = []
-        record = Signal(Record)
-        tells = Signal()
-        form = Signal(4)
-        told = Signal()
-        told_form = Signal(4)
-        can_tell = Signal()
-        last_cycle = Signal(CYCLE)  # the cycle in which it was told
-        m.submodules.record_queue = queue = fifo.SyncFIFO(width=Record.size, depth=RECORD_DEPTH)
-        m.d.sync += [
-            told.eq(tells & can_tell),
-            told_form.eq(form),
-            can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
-            last_cycle.eq(self.cycle),
-        ]
-        m.d.comb += [
-            queue.w_data.eq(record),
-            queue.w_en.eq(told),
-            self.records.valid.eq(queue.r_rdy),
-            self.records.payload.eq(queue.r_data),
-            queue.r_en.eq(self.records.ready),
-        ]
-
-        def tell(words: list[Any]) -> None:
-            """Tell a record of these ``words``."""
-            m.d.comb += [tells.eq(1), form.eq(len(forms))]
-            forms.append(words)
+        teller = Teller(m, self.records, self.cycle, session)
+        record, can_tell = teller.record, teller.can_tell
 
         def emit_event(
             code: EventCode, *, seq: Value | None = None, number: Value | None = None, why: Value | int = 0
         ) -> None:
-            words = [
-                record.kind.eq(RecordKind.EVENT),
-                record.code.eq(code),
-                record.rule.eq(why),
-                record.cycle.eq(Mux(in_message, frame.cycle, last_cycle)),
-                record.flags.eq((Flag.SEQ if seq is not None else 0) | (Flag.NUMBER if number is not None else 0)),
-            ]
-            if seq is not None:
-                words.append(record.seq.eq(seq))
-            if number is not None:
-                words.append(record.number.eq(number))
-            tell(words)
+            cycle = Mux(in_message, frame.cycle, teller.last_cycle)
+            teller.event(code, cycle=cycle, seq=seq, number=number, why=why)
 
-        def emit_delivery(*, seq: Value, length: Value, source: View, early: Value | int = 0) -> None:
-            """Tell of a message handed to the release. ``source`` has its msg_type and flags."""
-            possdup = Mux(source.possdup, Flag.POSSDUP, 0)
-            possresend = Mux(source.possresend, Flag.POSSRESEND, 0)
-            words = [
-                record.kind.eq(RecordKind.DELIVER),
-                record.msg_type.eq(source.msg_type),
-                record.seq.eq(seq),
-                record.length.eq(length),
-                record.cycle.eq(last_cycle),
-                record.flags.eq(Flag.SEQ | possdup | possresend | Mux(early, Flag.EARLY, 0)),
-            ]
-            tell(words)
-
-        def clear_entry(place: Value) -> None:
-            m.d.comb += [window.put.eq(1), window.put_place.eq(place)]  # an entry of zeros is EMPTY
+        def clear_entry(place: Value, *, message: Value | int) -> None:
+            """An entry of zeros is EMPTY; a ``message`` among them is held no longer."""
+            m.d.comb += [window.put.eq(1), window.put_place.eq(place)]
+            m.d.sync += entries.eq(entries - 1)
+            with m.If(message):
+                m.d.sync += [holding.eq(holding - 1), holding_all.eq(holding_all - 1)]
 
         def moved() -> list:
             """``expected`` has moved: the timers of the open range start anew (R13a, R14)."""
-            return [advanced.eq(1), again_done.eq(0), timer.eq(0), retries.eq(0)]
+            return [advanced.eq(1), again_done.eq(0), timer_starts.eq(1), retries.eq(0)]
 
         def begin_walk(*, everything: bool) -> list:
             return [walk_all.eq(everything), walk_place.eq(expected.low), walk_left.eq(1 << shape.window_bits)]
 
         def forget() -> list:
             """Recovery and requests of the old numbering, or of the old connection, are forgotten."""
-            return [top_valid.eq(0), begin_valid.eq(0), again_done.eq(0), timer.eq(0), retries.eq(0)]
+            return [top_valid.eq(0), begin_valid.eq(0), again_done.eq(0), retries.eq(0)]
 
         # -- Requests
         wanted_end = Signal(NUMBER)
         m.d.comb += [
             wanted_end.eq(Mux(cause == Rule.R11, range_end, end)),
+            self.request.payload.session.eq(session),
             self.request.payload.begin.eq(expected.value),
             self.request.payload.end.eq(Mux(infinity, Mux(config.infinity_old, INFINITY_OLD, 0), wanted_end)),
         ]
@@ -324,18 +288,98 @@ class Sequencer(wiring.Component):
             with m.If(~begin_valid):
                 m.d.sync += [begin_valid.eq(1), first_begin.eq(expected.value)]
             with m.If(cause == Rule.R11):
-                m.d.sync += [recovery.eq(1), end.eq(range_end), again_done.eq(0), timer.eq(0), retries.eq(0)]
+                m.d.sync += [recovery.eq(1), end.eq(range_end), again_done.eq(0), timer_starts.eq(1), retries.eq(0)]
             with m.If(cause == Rule.R13A):
                 m.d.sync += again_done.eq(1)
             return actions
 
-        timer_runs = (phase == Phase.ACTIVE) & recovery & may_request & (config.resend_timeout != 0)
-        # Whether the next tick is the timer's last is known a cycle ahead; ticks are taken every other cycle at most.
-        timer_due = Signal()
-        timer_known = Signal()
-        serving = Signal()
-        m.d.sync += [timer_due.eq(timer + 1 == config.resend_timeout), timer_known.eq(serving & ~self.tick)]
         exhausted = advanced & (expected.value == MAX_SEQ_BCD + 1)
+
+        # -- R14: a timer that runs is known by the tick at which it ends, so that nobody has to count it
+        timer_starts = Signal()  # in this transaction
+        timer_due = Signal()
+        serves_due = Signal()  # the transaction under way is a timer's
+        running = Signal()
+        m.d.comb += [
+            running.eq((phase == Phase.ACTIVE) & recovery & may_request & (config.resend_timeout != 0)),
+            self.timer.runs.eq(timer_runs),
+            self.timer.deadline.eq(timer),
+        ]
+
+        def settle_timer() -> list:
+            left = Mux(timer_starts, config.resend_timeout, timer)
+            stops = timer_runs & ~running & ~timer_starts
+            starts = running & (timer_starts | ~timer_runs)
+            shift = Mux(stops, ~self.now, Mux(starts, self.now, 0))
+            return [timer.eq(left + shift + stops), timer_runs.eq(running), timer_starts.eq(0)]
+
+        # -- Sessions: the state is fetched when another one's turn comes, and written back after each transaction
+        wanted = Signal.like(session)  # whose state is, or will be, at hand
+        for_command, for_due = Signal(), Signal()  # what it is fetched for; else for its bytes
+        timer_ran = Signal()  # as written back last
+        put = Signal()
+        busy = Signal()
+        m.d.comb += [
+            self.config_session.eq(wanted),
+            self.put_timer.eq(put),
+            self.timer_ran.eq(timer_ran),
+            busy.eq(expected.busy | window.busy),
+        ]
+        shown = Signal(SessionState)
+        m.d.comb += [
+            shown.phase.eq(phase),
+            shown.may_request.eq(may_request),
+            shown.recovery.eq(recovery),
+            shown.expected.eq(expected.value),
+            shown.highest.eq(highest),
+        ]
+        load_state: list[Any] = []
+        if shape.sessions == 1:
+            m.d.comb += self.state.eq(shown)
+        else:
+            context = Context(
+                top=top,
+                top_valid=top_valid,
+                entries=entries,
+                holding=holding,
+                end=end,
+                again_done=again_done,
+                first_begin=first_begin,
+                begin_valid=begin_valid,
+                timer=timer,
+                timer_runs=timer_runs,
+                retries=retries,
+            )
+            saved = data.StructLayout({"expected": expected.state, "rest": context.layout})
+            first_state = saved.const({"expected": {"value": 1, "low": 1}})
+            first_shown = SessionState.const({"expected": 1})
+            m.submodules.states = states = Table(saved, shape.sessions, lambda session: first_state)
+            m.submodules.shown = all_shown = Table(SessionState, shape.sessions, lambda session: first_shown, readers=2)
+            m.d.comb += [
+                busy.eq(expected.busy | window.busy | states.busy),
+                states.address.eq(wanted),
+                states.put.eq(put),
+                states.put_address.eq(session),
+                states.put_entry.rest.eq(context.word),
+                all_shown.address.eq(wanted),
+                all_shown.address_1.eq(self.state_session),
+                all_shown.put.eq(put),
+                all_shown.put_address.eq(session),
+                all_shown.put_entry.eq(shown),
+                self.state.eq(all_shown.entry_1),
+                expected.restored.eq(states.entry.expected),
+            ]
+            for name, _ in expected.state:
+                m.d.comb += states.put_entry.expected[name].eq(getattr(expected, name))
+            load_state = [
+                session.eq(wanted),
+                context.load(states.entry.rest),
+                timer_ran.eq(states.entry.rest.timer_runs),
+                phase.eq(all_shown.entry.phase),
+                may_request.eq(all_shown.entry.may_request),
+                recovery.eq(all_shown.entry.recovery),
+                highest.eq(all_shown.entry.highest),
+            ]
 
         with m.FSM(name="sequencer"):
 
@@ -346,38 +390,61 @@ class Sequencer(wiring.Component):
                 with m.Elif(in_message):
                     m.next = "MESSAGE"
                 with m.Else():
-                    m.next = "IDLE"
+                    m.next = "STORE"
+
+            def turn_to(state: str, wanted_session: Value, *, command: int = 0, due: int = 0) -> None:
+                """Go to ``state`` with the state of that session at hand."""
+                if shape.sessions == 1:
+                    m.next = state
+                else:
+                    m.d.sync += [wanted.eq(wanted_session), for_command.eq(command), for_due.eq(due)]
+                    m.next = "FETCH"
 
             def serve_host() -> None:
-                """Commands and timer ticks, between two messages."""
-                m.d.comb += serving.eq(1)
+                """Commands and timers, between two messages."""
                 with m.If(self.command_valid):
                     m.d.sync += [in_message.eq(0), advanced.eq(0)]
-                    m.next = "COMMAND"
-                with m.Elif(self.ticks):
-                    with m.If(~timer_runs):
-                        m.d.comb += self.ticks_drop.eq(1)
-                    with m.Elif(timer_known):
-                        m.d.comb += self.tick.eq(1)
-                        m.d.sync += timer.eq(timer + 1)
-                        with m.If(timer_due):
-                            m.d.sync += [in_message.eq(0), advanced.eq(0)]
-                            m.next = "TIMEOUT"
+                    turn_to("COMMAND", self.command.session, command=1)
+                with m.Elif(self.due.valid):
+                    m.d.sync += [in_message.eq(0), advanced.eq(0)]
+                    turn_to("DUE", self.due.payload, due=1)
+
+            def give_up_if_not_ours() -> None:
+                """The bytes that arrive are another session's now: what was prepared is prepared again later."""
+                with m.If(~ours):
+                    m.next = "IDLE"
 
             with m.State("IDLE"):
                 m.d.comb += [
                     window.place.eq(self.fields.seq_low),
-                    self.idle.eq(~body & ~self.frame.valid & ~self.command_valid & ~self.ticks),
+                    self.idle.eq(
+                        ~busy & ours & ~self.fields_complete & ~self.frame.valid & ~self.command_valid & ~self.due.valid
+                    ),
                 ]
                 m.d.sync += [message.eq(self.fields), *compare()]
-                with m.If(expected.busy | window.busy):
-                    pass  # the sums are on their way, or the window is being swept
-                with m.Elif(body):
+                with m.If(busy):
+                    pass  # the sums are on their way, or memory is being swept
+                with m.Elif(~ours):
+                    turn_to("IDLE", self.fields_session)
+                with m.Elif(self.fields_complete):
                     m.next = "PREPARE ENTRY"
                 with m.Elif(self.frame.valid):
                     m.next = "GARBLED"
                 with m.Else():
                     serve_host()
+
+            if shape.sessions > 1:
+                with m.State("FETCH"):
+                    m.next = "TAKE UP"
+
+                with m.State("TAKE UP"):
+                    m.d.comb += expected.restore.eq(1)
+                    m.d.sync += load_state
+                    m.next = "IDLE"
+                    with m.If(for_command):
+                        m.next = "COMMAND"
+                    with m.If(for_due):
+                        m.next = "DUE"
 
             with m.State("PREPARE ENTRY"):
                 m.next = "PREPARE ROW"
@@ -391,11 +458,12 @@ class Sequencer(wiring.Component):
                     | (rules.rule == Rule.R10C)
                     | (rules.rule == Rule.R10D)
                 )
+                kept = in_window & (rules.rule != Rule.R10B)
                 m.d.sync += [
                     rule.eq(rules.rule),
                     stored.eq(~self.oversize),
                     range_highest.eq(Mux(seq_above_highest, message.seq, highest)),
-                    range_kept.eq(Mux(seq_above_highest, in_window, top_is_highest | (seq_is_highest & in_window))),
+                    range_kept.eq(Mux(seq_above_highest, kept, top_is_highest | (seq_is_highest & kept))),
                     opens.eq(
                         is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))
                     ),
@@ -404,6 +472,7 @@ class Sequencer(wiring.Component):
                     ),
                 ]
                 m.next = "PREPARE BELOW"
+                give_up_if_not_ours()
 
             with m.State("PREPARE BELOW"):
                 early = (rule == Rule.R10C) | (rule == Rule.R10D)
@@ -415,38 +484,39 @@ class Sequencer(wiring.Component):
                     plan_push.eq(pushes),
                     plan_put.eq((early | (rule == Rule.R10)) & in_window),
                     # A held GapFill needs no bytes.
+                    plan_hold.eq((rule == Rule.R10) & ~message.is_sequence_reset),
                     plan_take.eq(pushes | ((rule == Rule.R10) & ~message.is_sequence_reset)),
                 ]
                 m.next = "PREPARE END"
+                give_up_if_not_ours()
 
             with m.State("PREPARE END"):
                 m.d.sync += range_step_end()
                 m.next = "WAIT"
+                give_up_if_not_ours()
 
             with m.State("GARBLED"):
                 # No body: nothing was prepared.
-                m.d.comb += self.frame.ready.eq(1)
+                m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
                 m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0)]
                 m.next = "MESSAGE"
 
             with m.State("WAIT"):
-                m.d.comb += self.idle.eq(~self.frame.valid & ~self.command_valid & ~self.ticks)
-                with m.If(~self.frame.valid):
+                m.d.comb += self.idle.eq(
+                    ours & self.fields_complete & ~self.frame.valid & ~self.command_valid & ~self.due.valid
+                )
+                with m.If(~ours | ~self.fields_complete):
+                    m.next = "IDLE"
+                with m.Elif(~self.frame.valid):
                     serve_host()
                 with m.Elif(self.frame.payload.garbled):
-                    m.d.comb += self.frame.ready.eq(1)
-                    m.d.sync += [
-                        frame.eq(self.frame.payload),
-                        rule.eq(Rule.F3),
-                        in_message.eq(1),
-                        advanced.eq(0),
-                        body_pending.eq(0),
-                    ]
+                    m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
+                    m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0)]
                     m.next = "MESSAGE"
                 # A commit may have to tell of a delivery in the same cycle.
                 with m.Elif(can_tell):
-                    m.d.comb += self.frame.ready.eq(1)
-                    m.d.sync += [frame.eq(self.frame.payload), in_message.eq(1), advanced.eq(0), body_pending.eq(0)]
+                    m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
+                    m.d.sync += [frame.eq(self.frame.payload), in_message.eq(1), advanced.eq(0)]
                     m.d.sync += [is_reset.eq(0), close_now.eq(0), load_low.eq(1)]
                     m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
                     with m.If(plan_push):
@@ -454,12 +524,15 @@ class Sequencer(wiring.Component):
                             self.push.eq(1),
                             self.delivery.slot.eq(self.current),
                             self.delivery.length.eq(self.frame.payload.length),
+                            self.delivery.session.eq(session),
                         ]
-                        emit_delivery(seq=message.seq, length=frame.length, source=message, early=plan_early)
+                        teller.delivery(seq=message.seq, length=frame.length, source=message, early=plan_early)
                     with m.If(plan_put):
                         kind = Mux(message.is_sequence_reset, EntryState.GAP_FILL, EntryState.MESSAGE)
-                        m.d.comb += window.put.eq(1)
+                        m.d.sync += [entries.eq(entries + 1), holding.eq(holding + plan_hold)]
+                        m.d.sync += holding_all.eq(holding_all + plan_hold)
                         m.d.comb += [
+                            window.put.eq(1),
                             window.put_place.eq(message.seq_low),
                             window.put_entry.state.eq(Mux(plan_early, EntryState.CONSUMED, kind)),
                             window.put_entry.slot.eq(self.current),
@@ -513,7 +586,7 @@ class Sequencer(wiring.Component):
             with m.State("WALK"):
                 m.d.comb += window.place.eq(walk_place)
                 m.d.sync += top_reaches.eq(top_valid & (top >= target))
-                with m.If((window.count == 0) | (walk_left == 0)):
+                with m.If((entries == 0) | (walk_left == 0)):
                     m.next = "LOAD"
                 with m.Elif(~walk_all & (expected.value == target)):
                     m.next = "ARRIVE"
@@ -535,7 +608,7 @@ class Sequencer(wiring.Component):
                 ]
                 with m.If(step):
                     with m.If(entry.state != EntryState.EMPTY):
-                        clear_entry(walk_place)
+                        clear_entry(walk_place, message=owns)
                     m.d.sync += [walk_place.eq(walk_place + 1), walk_left.eq(walk_left - 1)]
                     m.next = "WALK STEP"
 
@@ -563,7 +636,7 @@ class Sequencer(wiring.Component):
                     with m.If(~expected.busy):
                         m.next = "RELEASE"
                 with m.Else():
-                    m.next = "IDLE"
+                    m.next = "STORE"
 
             with m.State("ADVANCE"):
                 m.d.comb += expected.increment.eq(1)
@@ -572,7 +645,7 @@ class Sequencer(wiring.Component):
             with m.State("RELEASE"):
                 m.d.comb += window.place.eq(expected.low)
                 m.next = "RELEASE READ"
-                with m.If(window.count == 0):
+                with m.If(entries == 0):
                     m.next = "RANGE"
 
             with m.State("RELEASE READ"):
@@ -586,22 +659,23 @@ class Sequencer(wiring.Component):
                     with m.Case(EntryState.EMPTY):
                         m.next = "RANGE"
                     with m.Case(EntryState.MESSAGE):
-                        emit_delivery(seq=expected.value, length=entry.length, source=entry)
+                        teller.delivery(seq=expected.value, length=entry.length, source=entry)
                         m.d.comb += [
                             self.push.eq(can_tell),
                             self.delivery.slot.eq(entry.slot),
                             self.delivery.length.eq(entry.length),
+                            self.delivery.session.eq(session),
                         ]
                         with m.If(can_tell):
-                            clear_entry(expected.low)
+                            clear_entry(expected.low, message=1)
                             m.d.sync += moved()
                             m.next = "ADVANCE"
                     with m.Case(EntryState.CONSUMED):
-                        clear_entry(expected.low)
+                        clear_entry(expected.low, message=0)
                         m.d.sync += moved()
                         m.next = "ADVANCE"
                     with m.Case(EntryState.GAP_FILL):
-                        clear_entry(expected.low)
+                        clear_entry(expected.low, message=0)
                         with m.If(entry.new_seq_ok):
                             m.next = "HELD COMPARE"
                         with m.Else():
@@ -692,7 +766,7 @@ class Sequencer(wiring.Component):
                 readable = known & stored
                 has_seq = readable & message.seq_ok
                 possdup = Mux(readable & message.possdup, Flag.POSSDUP, 0)
-                tell(
+                teller.tell(
                     [
                         record.kind.eq(RecordKind.MESSAGE),
                         record.code.eq(rule),
@@ -707,11 +781,23 @@ class Sequencer(wiring.Component):
                 )
                 m.d.comb += [self.counted_rule.eq(rule), self.counted.eq(can_tell)]
                 with m.If(can_tell):
+                    m.next = "STORE"
+
+            with m.State("STORE"):
+                m.d.sync += settle_timer()
+                m.next = "WRITE BACK"
+
+            with m.State("WRITE BACK"):
+                with m.If(~expected.busy):
+                    m.d.comb += put.eq(1)
+                    # The next tick is not taken before the timer that was due is set anew.
+                    m.d.comb += self.due.ready.eq(serves_due)
+                    m.d.sync += [timer_ran.eq(timer_runs), serves_due.eq(0)]
                     m.next = "IDLE"
 
             # -- The host's operations
             with m.State("COMMAND"):
-                m.d.comb += self.command_done.eq(1)
+                m.d.comb += [self.command_done.eq(1), self.clear.payload.eq(session)]
                 m.d.sync += [
                     is_reset.eq(0),
                     close_now.eq(0),
@@ -720,21 +806,28 @@ class Sequencer(wiring.Component):
                     target_low.eq(expected.low),
                     *begin_walk(everything=True),
                 ]
-                m.next = "IDLE"
+                m.next = "STORE"
                 with m.Switch(self.command.op):
                     with m.Case(Command.CONNECT):
-                        m.d.comb += self.clear.eq(1)
+                        m.d.comb += [
+                            self.clear.valid.eq(1),
+                            self.command_done.eq(self.clear.ready),
+                            self.fields_done.eq(ours & self.clear.ready),
+                        ]
                         m.d.sync += [
                             phase.eq(self.command.phase),
                             may_request.eq(self.command.may_request),
                             recovery.eq(0),
-                            body_pending.eq(0),
                             is_reset.eq(1),
                             *forget(),
                         ]
-                        m.next = "WALK"
+                        m.next = "COMMAND"
+                        with m.If(self.clear.ready):
+                            m.next = "WALK"
                     with m.Case(Command.DISCONNECT):
-                        m.d.sync += phase.eq(Phase.CLOSED)
+                        # What is held is of no use any more (R15); its memory is for the others.
+                        m.d.sync += [phase.eq(Phase.CLOSED), top_valid.eq(0)]
+                        m.next = "WALK"
                     with m.Case(Command.MAY_REQUEST):
                         m.d.sync += may_request.eq(self.command.may_request)
                         m.next = "RANGE"
@@ -750,20 +843,22 @@ class Sequencer(wiring.Component):
                     with m.Case(Command.SET_NEXT_OUT):
                         m.d.comb += self.set_next_out.eq(1)
 
+            with m.State("DUE"):
+                # Since it was seen to be due it may have been started anew.
+                m.d.sync += [timer_due.eq(timer_runs & (timer == self.now)), serves_due.eq(1)]
+                m.next = "TIMEOUT"
+
             with m.State("TIMEOUT"):
-                m.d.sync += timer.eq(0)
-                with m.If(retries == config.resend_retries):
+                with m.If(~timer_due):
+                    m.next = "STORE"
+                with m.Elif(retries == config.resend_retries):
                     emit_event(EventCode.RECOVERY_FAILED, seq=expected.value)
                     with m.If(can_tell):
                         m.d.sync += phase.eq(Phase.HALTED)
-                        m.next = "IDLE"
+                        m.next = "STORE"
                 with m.Else():
-                    m.d.sync += [retries.eq(retries + 1), cause.eq(Rule.R14)]
+                    m.d.sync += [retries.eq(retries + 1), cause.eq(Rule.R14), timer_starts.eq(1)]
                     m.next = "REQUEST"
 
-        assert len(forms) <= 1 << len(form)
-        with m.Switch(told_form):
-            for number, words in enumerate(forms):
-                with m.Case(number):
-                    m.d.comb += words
+        teller.finish()
         return m

@@ -1,11 +1,12 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import Array, Cat, Elaboratable, Module, Signal
+from amaranth import Array, C, Cat, Elaboratable, Module, Signal
 from amaranth.lib import fifo, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
+from .table import Context, Table
 
 #: Words of a bank, at least, and number of banks, at most.
 BANK_WORDS = 2048
@@ -15,16 +16,17 @@ BANKS = 32
 class Slots(wiring.Component):
     """Message bytes are written once, here, while they arrive. From then on slot numbers move.
 
-    A slot is *current* (being written), *owned* (held or being delivered) or *free*. ``take`` makes the current slot
-    owned; the next free one
-    becomes current by itself. A message that is not kept leaves the current slot current.
+    A slot is *current* (a session's, being written), *owned* (held or being delivered) or *free*. ``take`` makes the
+    current slot owned; the next free one becomes current by itself. A message that is not kept leaves the current slot
+    current. Each session has a current slot of its own, the first one is that of its number.
 
     Parameters: ``shape``.
 
     Members:
+        switch, session, next_session: from the framer, in the cycle in which it changes from one session to the next.
         current, has_current: the slot being written, if there is one.
         take: the current slot is owned from now on.
-        free: a slot that is no longer owned. Ready once the list is filled, slots - 1 cycles after reset.
+        free: a slot that is no longer owned. Ready once the list is filled, slots - sessions cycles after reset.
         write, write_offset, write_data: a byte for the current slot.
         read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after
             the address.
@@ -37,6 +39,9 @@ class Slots(wiring.Component):
         slot, offset = shape.slot_bits, shape.offset_bits
         super().__init__(
             {
+                "switch": In(1),
+                "session": In(shape.session_bits),
+                "next_session": In(shape.session_bits),
                 "current": Out(slot),
                 "has_current": Out(1),
                 "take": In(1),
@@ -83,8 +88,8 @@ class Slots(wiring.Component):
         m.d.comb += self.read_data.eq(Array(latched)[bank_latched])
 
         m.submodules.list = free = fifo.SyncFIFO(width=shape.slot_bits, depth=shape.slots)
-        # After reset every slot but the first, which is current, is put on the list.
-        fresh = Signal(range(shape.slots + 1), init=1)
+        # After reset every slot that is not a session's current one is put on the list.
+        fresh = Signal(range(shape.slots + 1), init=shape.sessions)
         filling = Signal()
         m.d.comb += filling.eq(fresh != shape.slots)
         with m.If(filling):
@@ -98,8 +103,24 @@ class Slots(wiring.Component):
         m.d.comb += [
             self.current.eq(current),
             self.has_current.eq(has_current),
-            free.r_en.eq(self.take | ~has_current),
+            free.r_en.eq(self.take | (~has_current & ~self.switch)),
         ]
         with m.If(free.r_en):
             m.d.sync += [current.eq(free.r_data), has_current.eq(free.r_rdy)]
+        if shape.sessions > 1:
+            context = Context(current=current, has_current=has_current)
+            padding = C(0, shape.slot_bits - shape.session_bits)
+            m.submodules.currents = currents = Table(
+                context.layout,
+                shape.sessions,
+                lambda session: Cat(session[: shape.session_bits], padding, C(1, 1)),
+            )
+            m.d.comb += [
+                currents.address.eq(self.next_session),
+                currents.put.eq(self.switch),
+                currents.put_address.eq(self.session),
+                currents.put_entry.eq(context.word),
+            ]
+            with m.If(self.switch):
+                m.d.sync += context.load(currents.entry)
         return m

@@ -1,0 +1,96 @@
+"""Timers: when a session's open range has waited too long (R14)."""
+
+from __future__ import annotations
+
+from amaranth import Elaboratable, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..layouts import Shape
+from .table import Table
+
+#: A tick counter, or the tick at which a timer ends: modulo 2**32.
+TICKS = unsigned(32)
+Timer = data.StructLayout({"runs": 1, "deadline": TICKS})
+
+
+class Timers(wiring.Component):
+    """One timer per session. With each tick all are looked at, session 0 first.
+
+    Parameters: ``shape``.
+
+    Members:
+        ticks, tick, ticks_drop: timer ticks are waiting; one is taken; all are dropped as no timer runs.
+        now: ticks taken so far.
+        put, put_session, put_timer: set a session's timer. ``put_ran``: it runs until now.
+        due: a session whose deadline is now; taken when its timer has been set anew.
+        idle: nothing is under way; ticks may be waiting.
+
+    Throughput: a tick takes as many cycles as there are sessions, and two; the next is not taken before.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        super().__init__(
+            {
+                "ticks": In(1),
+                "tick": Out(1),
+                "ticks_drop": Out(1),
+                "now": Out(TICKS),
+                "put": In(1),
+                "put_session": In(shape.session_bits),
+                "put_timer": In(Timer),
+                "put_ran": In(1),
+                "due": Out(stream.Signature(unsigned(shape.session_bits))),
+                "idle": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        sessions = self.shape.sessions
+        m.submodules.timers = timers = Table(Timer, sessions)
+        m.d.comb += [
+            timers.put.eq(self.put),
+            timers.put_address.eq(self.put_session),
+            timers.put_entry.eq(self.put_timer),
+        ]
+        running = Signal(range(sessions + 1))
+        with m.If(self.put & self.put_timer.runs & ~self.put_ran):
+            m.d.sync += running.eq(running + 1)
+        with m.If(self.put & ~self.put_timer.runs & self.put_ran):
+            m.d.sync += running.eq(running - 1)
+
+        index = Signal(range(sessions + 1))
+        shown = Signal(self.shape.session_bits)  # whose timer the table shows
+        shows = Signal()
+        m.d.comb += timers.address.eq(index)
+        with m.FSM(name="timers"):
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq(1)
+                m.d.sync += index.eq(0)
+                with m.If(self.ticks & (running == 0)):
+                    m.d.comb += self.ticks_drop.eq(1)
+                with m.Elif(self.ticks):
+                    m.d.comb += self.tick.eq(1)
+                    m.d.sync += self.now.eq(self.now + 1)
+                    m.next = "LOOK"
+
+            with m.State("LOOK"):
+                m.d.sync += [index.eq(index + 1), shown.eq(index), shows.eq(1)]
+                with m.If(shows & timers.entry.runs & (timers.entry.deadline == self.now)):
+                    m.d.sync += [self.due.valid.eq(1), self.due.payload.eq(shown), shows.eq(0)]
+                    m.next = "DUE"
+                with m.Elif(shows & (shown == sessions - 1)):
+                    m.d.sync += shows.eq(0)
+                    m.next = "IDLE"
+
+            with m.State("DUE"):
+                m.d.sync += index.eq(self.due.payload + 1)
+                with m.If(self.due.ready):
+                    m.d.sync += self.due.valid.eq(0)
+                    with m.If(self.due.payload == sessions - 1):
+                        m.next = "IDLE"
+                    with m.Else():
+                        m.next = "LOOK"
+        return m
