@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 
 from tag34.device import Device, Record, SentRecord, SessionState
 
-from .traffic import Operation
+from .traffic import Operation, perform
 
 
 @dataclass(frozen=True)
 class Difference:
     """The first operation after which two devices differ, and what each of them said.
 
-    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: the records (without cycles, sent
-        messages last), or the states if the records agree.
+    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: why it was refused, else the records
+        (without cycles, sent messages last), or the states if the records agree.
     """
 
     index: int
     operation: Operation
-    left: list[Record] | SessionState
-    right: list[Record] | SessionState
+    left: str | list[Record] | SessionState
+    right: str | list[Record] | SessionState
 
     def __str__(self) -> str:
         lines = [f"operation {self.index}: {self.operation}"]
@@ -33,7 +33,7 @@ class Difference:
             lines += [f"  left  {record}" for record in self.left[same : same + 3]]
             lines += [f"  right {record}" for record in self.right[same : same + 3]]
         else:
-            lines += [f"  left  {self.left}", f"  right {self.right}"]
+            lines += [f"  left  {self.left or 'done'}", f"  right {self.right or 'done'}"]
         return "\n".join(lines)
 
 
@@ -51,8 +51,9 @@ def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Dif
     Returns the first difference, or None.
     """
     for index, operation in enumerate(operations):
-        for device in (left, right):
-            getattr(device, operation.verb)(**operation.arguments)
+        refused = [perform(device, operation) for device in (left, right)]
+        if refused[0] != refused[1]:
+            return Difference(index, operation, refused[0], refused[1])
         said = [comparable(device.poll()) for device in (left, right)]
         if said[0] != said[1]:
             return Difference(index, operation, said[0], said[1])

@@ -7,265 +7,23 @@ device answers.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from tag34.contract import MAX_SEQ, Phase, Policy
-from tag34.device import Device, Record
+from tag34.device import Device, DeviceError, Record, SessionState
 
-from .messages import Field, Peer, checksummed, damaged_checksum, encode, flipped, frame, truncated
+from .messages import Peer, encode
+from .peer_traffic import HALTING_MIX, MIX, Traffic
 
-#: How often each kind of traffic comes, by the name of the method of :class:`Traffic` that makes it.
-MIX: dict[str, float] = {
-    "in_order": 50,
-    "lost": 7,
-    "replayed": 9,
-    "doubled": 4,
-    "swapped": 4,
-    "gap_filled": 2,
-    "odd_gap_fill": 2,
-    "late_gap_fill": 1,
-    "logon": 1,
-    "reset_logon": 0.3,
-    "resend_request": 3,
-    "reset": 2.5,
-    "garbled": 4,
-    "noise": 2,
-    "foreign": 1,
-}
-#: Kinds that HALT a session (R4, R9b, F5): more than the others they shorten what a session shows.
-HALTING_MIX: dict[str, float] = {"no_seqnum": 0.2, "too_low": 0.2, "oversize": 0.2}
+__all__ = ["HALTING_MIX", "MIX", "Operation", "Traffic", "perform", "run", "scenario"]
 
-
-class Traffic:
-    """An endless stream of messages of one peer.
-
-    The peer numbers its messages, loses some, replays what it lost, and behaves badly in many ways. It does not
-    listen: a replay comes when the random numbers say so.
-
-    Parameters:
-        rng: decides everything.
-        peer: writes the messages.
-        mix: kinds and their weights.
-        window, max_message: of the device, so that gaps and sizes fall on both sides of them.
-
-    Members: ``next_seq``, the number of the next new message; ``missing``, numbers that were used and have not arrived;
-    ``halting``, True once there was something that halts a session.
-    """
-
-    def __init__(
-        self,
-        rng: random.Random,
-        peer: Peer | None = None,
-        *,
-        mix: dict[str, float] | None = None,
-        window: int = 64,
-        max_message: int = 4096,
-    ) -> None:
-        mix = {**MIX, **HALTING_MIX} if mix is None else mix
-        self.rng = rng
-        self.peer = peer or Peer()
-        self.next_seq = 1
-        self.missing: list[int] = []
-        self.halting = False
-        self._window = window
-        self._max_message = max_message
-        self._kinds: list[Callable[[], bytes]] = [getattr(self, kind) for kind in mix]
-        self._weights = list(mix.values())
-
-    def next(self) -> bytes:
-        """The next piece of traffic: one message, a few, or none."""
-        (kind,) = self.rng.choices(self._kinds, self._weights)
-        self.halting |= kind.__name__ in HALTING_MIX
-        return kind()
-
-    def restart(self, next_seq: int) -> None:
-        """Go on from another number, with nothing lost."""
-        self.next_seq = min(next_seq, MAX_SEQ)
-        self.missing.clear()
-
-    # Kinds of traffic.
-
-    def in_order(self) -> bytes:
-        """The next message."""
-        return self._any(self._number())
-
-    def lost(self) -> bytes:
-        """Nothing: one message or more are lost, now and then more than the window takes."""
-        beyond = self.rng.random() < 0.05
-        for _ in range(self._window + 1 if beyond else self.rng.randint(1, 4)):
-            self.missing.append(self._number())
-        return b""
-
-    def replayed(self) -> bytes:
-        """Replay of all that is missing, up to a random number, some of it as GapFill, perhaps with new losses."""
-        rng, out = self.rng, b""
-        if not self.missing:
-            return self.in_order()
-        seq, end = self.missing[0], self.next_seq if rng.random() < 0.7 else rng.randint(self.missing[0], self.next_seq)
-        while seq < end:
-            if rng.random() < 0.3:
-                new = rng.randint(seq + 1, min(seq + 6, end))
-                piece = self.peer.gap_fill(seq, new, possdup=True)
-            else:
-                new = seq + 1
-                piece = self._any(seq, possdup=True)
-            if rng.random() < 0.9:
-                out += piece
-                self.missing = [number for number in self.missing if not seq <= number < new]
-            seq = new
-        return out
-
-    def doubled(self) -> bytes:
-        """An old message once more."""
-        return self._any(self._old(), possdup=True)
-
-    def swapped(self) -> bytes:
-        """Two or three messages in another order."""
-        pieces = [self._any(self._number()) for _ in range(self.rng.randint(2, 3))]
-        self.rng.shuffle(pieces)
-        return b"".join(pieces)
-
-    def gap_filled(self) -> bytes:
-        """A GapFill in its turn: some numbers stand for nothing."""
-        seq = self._number()
-        self.next_seq = min(seq + self.rng.randint(1, 8), MAX_SEQ)
-        return self.peer.gap_fill(seq, self.next_seq)
-
-    def odd_gap_fill(self) -> bytes:
-        """A GapFill that goes nowhere or back, in its turn or above it."""
-        seq = self.next_seq + self.rng.randint(0, 2)
-        new = self.rng.choice((None, "", "x", "0", seq, seq - 1, 2**32 + seq, f"000{seq + 1}"))
-        return self.peer.gap_fill(seq, new, possdup=self.rng.random() < 0.3)
-
-    def late_gap_fill(self) -> bytes:
-        """A GapFill from an old number to one that may be new."""
-        return self.peer.gap_fill(self._old(), self.next_seq + self.rng.randint(-2, 2), possdup=True)
-
-    def logon(self) -> bytes:
-        """A Logon, in its turn or above it."""
-        return self.peer.logon(self._number(), possdup=self.rng.random() < 0.2)
-
-    def reset_logon(self) -> bytes:
-        """A Logon that begins the numbers anew."""
-        self.restart(2)
-        return self.peer.logon(1, reset=True)
-
-    def resend_request(self) -> bytes:
-        """A ResendRequest, in its turn, or a few numbers or a window above it."""
-        if self.rng.random() < 0.3:
-            self.lost()
-        begin = self.rng.randint(1, 9)
-        message = self.peer.resend_request(self._number(), begin, self.rng.choice((0, begin, begin + 3)))
-        return message * self.rng.choice((1, 1, 2))
-
-    def reset(self) -> bytes:
-        """A SequenceReset: onwards, to where we are, back, or to nowhere."""
-        jump = self.rng.choice((0, 0, 0, 0, 1, 2, self._window // 2, self._window, -1))
-        if self.rng.random() < 0.2:
-            return self.peer.reset(self.rng.choice((None, "", "1x", "0", "4294967296")))
-        new = max(1, self.next_seq + jump)
-        if jump >= 0 and self.rng.random() < 0.8:
-            self.restart(new)
-        return self.peer.reset(new, seq=self.rng.choice((None, 1, new, "junk")))
-
-    def garbled(self) -> bytes:
-        """A damaged message; its number is lost."""
-        rng = self.rng
-        seq = self._number()
-        self.missing.append(seq)
-        message = self._any(seq)
-        body = message[message.index(b"\x0135=") + 1 : -7]
-        off = rng.choice((-10, -1, 1, 3, 7, 8, 20))
-        ways: tuple[Callable[[], bytes], ...] = (
-            lambda: damaged_checksum(message),
-            lambda: flipped(message, rng),
-            lambda: truncated(message, rng),
-            lambda: frame(body, begin_string=self.peer.begin_string, length=len(body) + off),
-            lambda: frame(
-                body, begin_string=self.peer.begin_string, length=rng.choice(("", "-5", "1234567", "x", "0", "8="))
-            ),
-            lambda: checksummed(encode([(8, self.peer.begin_string), (9, len(body))]) + body[:-1] + b"x"),
-            lambda: frame(b"34=%d\x01%b" % (seq, body), begin_string=self.peer.begin_string),
-            lambda: message[:-1] + rng.choice((b"8", b"10=", b"0\x01")),
-        )
-        return rng.choice(ways)()
-
-    def noise(self) -> bytes:
-        """Bytes that belong to no message, or seem to."""
-        rng = self.rng
-        return rng.choice(
-            (
-                rng.randbytes(rng.randint(1, 40)),
-                b"\x01" * rng.randint(1, 40),
-                b"8=FIX" * rng.randint(1, 6),
-                b"8=FIX.4.4\x019=",
-                b"8=FI",
-                b"\r\n",
-                b"10=000\x01",
-                frame(b"", begin_string=self.peer.begin_string),
-                frame(b"35=0\x01"),
-                frame(b"x" * rng.randint(0, 99), length=rng.randint(0, 400)),
-            )
-        )
-
-    def foreign(self) -> bytes:
-        """A good message of another session."""
-        peer = self.peer
-        other = self.rng.choice(
-            (
-                Peer(peer.begin_string, peer.sender + "X", peer.target),
-                Peer(peer.begin_string, peer.sender, peer.target[:-1]),
-                Peer(peer.begin_string + ".1", peer.sender, peer.target),
-                Peer(peer.begin_string, peer.target, peer.sender),
-            )
-        )
-        return other.order(self.next_seq)
-
-    def no_seqnum(self) -> bytes:
-        """A number that is none."""
-        seq = self.rng.choice((None, "", "0", "-5", "2.0", "abc", "4294967296", str(2**32 + self.next_seq), "1 "))
-        return self.peer.message("D", seq)
-
-    def too_low(self) -> bytes:
-        """An old number without 43=Y."""
-        return self._any(self._old())
-
-    def oversize(self) -> bytes:
-        """A message that is too long, or just not."""
-        message = self.peer.message("B", self.next_seq, [(58, "")])
-        room = self._max_message - len(message) - (len(str(self._max_message)) - 2)
-        text = "x" * max(0, room + self.rng.choice((-1, 0, 1, 2, 300)))
-        return self.peer.message("B", self._number(), [(58, text)])
-
-    # Parts.
-
-    def _number(self) -> int:
-        seq = self.next_seq
-        self.next_seq = min(seq + 1, MAX_SEQ)
-        return seq
-
-    def _old(self) -> int:
-        return self.rng.randint(max(1, self.next_seq - 20), max(1, self.next_seq - 1))
-
-    def _any(self, seq: int, *, possdup: bool = False) -> bytes:
-        """An ordinary message with this number."""
-        rng = self.rng
-        body: list[Field] = [(11, rng.getrandbits(rng.randint(1, 60)))]
-        if rng.random() < 0.1:  # a data field that holds what looks like fields and messages
-            data = rng.choice((b"\x0134=1\x0143=Y\x01", b"\x0110=000\x01", b"8=FIX.4.4\x019=5\x01", rng.randbytes(12)))
-            body += [(95, len(data)), (96, data)]
-        text = "8" if rng.random() < 0.1 else str(seq).zfill(rng.choice((0, 0, 0, 9)))
-        seq_text = str(seq).zfill(rng.choice((0, 0, 0, 0, 9)))
-        return self.peer.message(
-            rng.choice("0138DFj"),
-            seq_text,
-            [*body, (58, text)],
-            possdup=possdup,
-            possresend=rng.random() < 0.05,
-            header=[(57, "DESK")] if rng.random() < 0.2 else (),
-        )
+#: When scenarios begin, in nanoseconds since 1970: 2024-02-29 23:59:59, the day changes soon.
+START_NS = 1_709_251_199_000_000_000
+_MS = 1_000_000
+_DOWN = (Phase.CLOSED, Phase.HALTED)
 
 
 @dataclass(frozen=True)
@@ -276,6 +34,24 @@ class Operation:
     arguments: dict[str, Any]
 
 
+def perform(device: Device, operation: Operation) -> str:
+    """Carry out one operation; why the device refused it, empty if it did not."""
+    try:
+        getattr(device, operation.verb)(**operation.arguments)
+    except (DeviceError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def run(device: Device, operations: Iterable[Operation]) -> list[Record]:
+    """Carry out the operations; all records, in order."""
+    records: list[Record] = []
+    for operation in operations:
+        perform(device, operation)
+        records += device.poll()
+    return records
+
+
 def scenario(
     rng: random.Random,
     *,
@@ -284,6 +60,8 @@ def scenario(
     window: int = 64,
     max_message: int = 4096,
     mix: dict[str, float] | None = None,
+    peers: Sequence[Peer] | None = None,
+    watch: Callable[[int], SessionState] | None = None,
 ) -> Iterator[Operation]:
     """A device's life: sessions of random configuration and traffic, cut at random and interleaved (R17), with all
     that a host does.
@@ -292,72 +70,219 @@ def scenario(
         messages: pieces of traffic, over all sessions.
         sessions, window, max_message: of the device.
         mix: kinds of traffic, :data:`MIX` and :data:`HALTING_MIX` if None.
+        peers: one per session; None: FIX.4.4, each with a CompID of its own.
+        watch: tells a session's state, so that host and peers can act on it: a host connects anew when a session has
+            come to a halt, a peer replays from the number expected. It has to be that of the golden model after
+            the operations so far, or the same seed would not make the same scenario. None: they guess.
     """
-    now = 1_709_251_199_000_000_000  # 2024-02-29 23:59:59: the day changes soon
-    yield Operation("advance", {"utc_ns": now})
-    traffics = [
-        Traffic(rng, Peer(sender=f"PEER{index}"), mix=mix, window=window, max_message=max_message)
-        for index in range(sessions)
-    ]
-    waiting = [b""] * sessions
-    for index, traffic in enumerate(traffics):
-        yield from _start(rng, index, traffic, window)
-    for _ in range(messages):
-        index = rng.randrange(sessions)
-        waiting[index] += traffics[index].next()
-        size = rng.choice((0, 1, 7, 60, len(waiting[index]), len(waiting[index])))
-        chunk, waiting[index] = waiting[index][:size], waiting[index][size:]
-        yield Operation("receive", {"session": index, "data": chunk})
+    peers = peers or [Peer(sender=f"PEER{index}") for index in range(sessions)]
+    return _Life(rng, peers, window, max_message, mix, watch).operations(messages)
+
+
+class _Life:
+    """What :func:`scenario` makes. ``waiting`` has each connection's bytes that are still on their way."""
+
+    def __init__(
+        self,
+        rng: random.Random,
+        peers: Sequence[Peer],
+        window: int,
+        max_message: int,
+        mix: dict[str, float] | None,
+        watch: Callable[[int], SessionState] | None,
+    ) -> None:
+        self.rng = rng
+        self.window = window
+        self.watch = watch
+        self.now = START_NS
+        self.waiting = [b""] * len(peers)
+        # Time passes for all sessions at once: the more there are, the less often, or there is nothing but timeouts.
+        time = 4 / (3 + len(peers))
+        #: What a host does beside connecting, and how often.
+        self.acts: dict[Callable[[int], Iterator[Operation]], float] = {
+            self.allow: 2,
+            self.disconnect: 0.4,
+            self.time: 5 * time,
+            self.timeouts: 0.5 * time,
+            self.send: 4,
+            self.outbound: 0.7,
+            self.inbound: 0.5,
+        }
+        self.traffics = [
+            Traffic(
+                rng,
+                peer,
+                mix=mix,
+                window=window,
+                max_message=max_message,
+                expected=None if watch is None else partial(self._expected, watch, index),
+            )
+            for index, peer in enumerate(peers)
+        ]
+
+    @staticmethod
+    def _expected(watch: Callable[[int], SessionState], index: int) -> int:
+        return watch(index).expected
+
+    def operations(self, messages: int) -> Iterator[Operation]:
+        """Everything, from the first connections to the last bytes."""
+        rng, everybody = self.rng, range(len(self.waiting))
+        yield Operation("advance", {"utc_ns": self.now})
+        for index in everybody:
+            yield from self.connection(index)
+        #: Ways to deliver, how often each is taken, and for how many pieces of traffic at most.
+        ways = {
+            self.pieces: (4, 40),
+            self.whole: (4, 40),
+            self.borders: (1, 10),
+            self.gathered: (2, 40),
+            self.crumbs: (1, 4),
+        }
+        while messages > 0:
+            (way,) = rng.choices(list(ways), [weight for weight, _ in ways.values()])
+            busy = rng.sample(everybody, min(len(everybody), rng.choice((1, 2, 3, 8, len(everybody)))))
+            for _ in range(min(messages, rng.randint(1, ways[way][1]))):
+                messages -= 1
+                index = rng.choice(busy)
+                self.waiting[index] += self.traffics[index].next()
+                yield from way(index, busy)
+                yield from self.host(index)
+            for index in busy:
+                if self.waiting[index] and rng.random() < 0.5:
+                    yield self.deliver(index)
+        for index in everybody:
+            yield self.deliver(index)
+
+    # Ways to deliver what waits: chunk borders carry no meaning (F1), sessions change at any of them (R17).
+
+    def deliver(self, index: int, size: int | None = None) -> Operation:
+        """The next ``size`` bytes of a connection; None: all that wait."""
+        data = self.waiting[index]
+        size = len(data) if size is None else size
+        self.waiting[index] = data[size:]
+        return Operation("receive", {"session": index, "data": data[:size]})
+
+    def whole(self, index: int, busy: Sequence[int]) -> Iterator[Operation]:
+        """All at once."""
+        yield self.deliver(index)
+
+    def pieces(self, index: int, busy: Sequence[int]) -> Iterator[Operation]:
+        """Cut anywhere."""
+        length = len(self.waiting[index])
+        yield self.deliver(index, self.rng.choice((0, 1, 7, 60, length, length)))
+
+    def borders(self, index: int, busy: Sequence[int]) -> Iterator[Operation]:
+        """Cut where fields begin and end and inside the trailer, and another session's bytes in between."""
+        rng = self.rng
+        for _ in range(rng.randint(1, 8)):
+            index = rng.choice((index, rng.choice(busy)))
+            data = self.waiting[index]
+            mark = data.find(rng.choice((b"\x01", b"=", b"\x0110=", b"8=FIX", b"\x0134=")), rng.randint(0, len(data)))
+            yield self.deliver(index, len(data) if mark < 0 else max(0, mark + rng.randint(-1, 8)))
+
+    def gathered(self, index: int, busy: Sequence[int]) -> Iterator[Operation]:
+        """Many messages in a row."""
+        if len(self.waiting[index]) > 2000:
+            yield self.deliver(index)
+
+    def crumbs(self, index: int, busy: Sequence[int]) -> Iterator[Operation]:
+        """A few bytes of one, a few bytes of another."""
+        for _ in range(50):
+            waiting = [session for session in busy if self.waiting[session]]
+            if not waiting:
+                break
+            yield self.deliver(self.rng.choice(waiting), self.rng.choice((1, 1, 1, 2, 3, 9)))
+
+    # What a host does.
+
+    def host(self, index: int) -> Iterator[Operation]:
+        """Now and then something, after a piece of traffic of session ``index``."""
+        rng, traffic = self.rng, self.traffics[index]
+        down = self.watch is not None and self.watch(index).phase in _DOWN
         chance = rng.random()
-        if chance < 0.02 or (traffics[index].halting and chance < 0.2):
+        if chance < 0.02 or (down and chance < 0.6) or (traffic.halting and chance < 0.2):
             if rng.random() < 0.5:
-                yield Operation("receive", {"session": index, "data": waiting[index]})
-            waiting[index] = b""
-            yield from _start(rng, index, traffics[index], window)
-        elif chance < 0.04:
-            yield Operation("set_may_request", {"session": index, "allowed": rng.random() < 0.7})
-        elif chance < 0.10:
-            now += rng.choice((1, 999_999, 1_000_000, 1_000_000, 2_000_000, 5_000_000, 20_000_000, -1_000_000))
-            yield Operation("advance", {"utc_ns": now})
+                yield self.deliver(index)
+            yield from self.connection(index)
         elif chance < 0.14:
-            fields = encode([(58, "x" * rng.randint(0, 30))]) if rng.random() < 0.8 else b""
-            seq = None if rng.random() < 0.8 else rng.randint(1, 99)
-            yield Operation("send", {"session": index, "msg_type": rng.choice("058D"), "fields": fields, "seq": seq})
-    for index, rest in enumerate(waiting):
-        yield Operation("receive", {"session": index, "data": rest})
+            (act,) = rng.choices(list(self.acts), list(self.acts.values()))
+            yield from act(index)
 
+    def allow(self, index: int) -> Iterator[Operation]:
+        """ResendRequests are allowed, or are not."""
+        yield Operation("set_may_request", {"session": index, "allowed": self.rng.random() < 0.7})
 
-def _start(rng: random.Random, index: int, traffic: Traffic, window: int) -> Iterator[Operation]:
-    """A new connection, perhaps with another configuration and other numbers."""
-    traffic.halting = False
-    if rng.random() < 0.03:
-        traffic.restart(MAX_SEQ - rng.randint(0, 40))
-    elif rng.random() < 0.2:
-        traffic.restart(rng.choice((1, rng.randint(1, 10**6))))
-    config = traffic.peer.config(
-        policy=rng.choice(list(Policy)),
-        chunk=rng.choice((1, 2, 3, 10, 100)),
-        window=rng.choice((None, 1, rng.randint(1, window))),
-        resend_timeout=rng.choice((0, 1, 5, 50)),
-        resend_retries=rng.choice((0, 1, 3)),
-        fraction=rng.choice((None, 0, 3, 6, 9)),
-    )
-    yield Operation("disconnect", {"session": index})
-    yield Operation("configure", {"session": index, "config": config})
-    if rng.random() < 0.8:
-        yield Operation(
-            "set_expected", {"session": index, "expected": traffic.missing[0] if traffic.missing else traffic.next_seq}
+    def disconnect(self, index: int) -> Iterator[Operation]:
+        """The connection is gone; the peer goes on sending."""
+        yield Operation("disconnect", {"session": index})
+
+    def time(self, index: int) -> Iterator[Operation]:
+        """Time passes; now and then it goes back."""
+        yield self.later(self.rng.choice((1, 999_999, _MS, _MS, 2 * _MS, 5 * _MS, 20 * _MS, -_MS)))
+
+    def later(self, step: int) -> Operation:
+        """``step`` nanoseconds pass."""
+        self.now += step
+        return Operation("advance", {"utc_ns": self.now})
+
+    def timeouts(self, index: int) -> Iterator[Operation]:
+        """Several sessions have a gap, and time passes (R14); messages of the application leave meanwhile."""
+        rng = self.rng
+        for session in rng.sample(range(len(self.waiting)), min(len(self.waiting), 6)):
+            self.waiting[session] += self.traffics[session].lost() + self.traffics[session].in_order()
+            yield self.deliver(session)
+        for _ in range(rng.randint(1, 8)):
+            yield self.later(_MS * rng.choice((1, 1, 4, 5, 49, 50, 200)))
+            if rng.random() < 0.3:
+                yield from self.send(index)
+
+    def send(self, index: int) -> Iterator[Operation]:
+        """The application sends."""
+        rng = self.rng
+        fields = encode([(58, "x" * rng.choice((0, 5, 30, 200)))]) if rng.random() < 0.8 else b""
+        seq = None if rng.random() < 0.8 else rng.choice((rng.randint(1, 99), 10 ** rng.randint(1, 9), MAX_SEQ))
+        msg_type = rng.choice(("0", "5", "8", "D", "AE", "UABC"))
+        yield Operation("send", {"session": index, "msg_type": msg_type, "fields": fields, "seq": seq})
+
+    def outbound(self, index: int) -> Iterator[Operation]:
+        """The host sets the next outbound number, up to the last ones there are."""
+        rng = self.rng
+        next_out = rng.choice((1, rng.randint(1, 10**6), 10 ** rng.randint(1, 9) - 1, MAX_SEQ - rng.randint(0, 3)))
+        yield Operation("set_next_out", {"session": index, "next_out": next_out})
+
+    def inbound(self, index: int) -> Iterator[Operation]:
+        """The host sets the number expected, to where the peer is, a bit aside or to the end of all numbers."""
+        traffic, rng = self.traffics[index], self.rng
+        near = max(1, traffic.next_seq + rng.choice((0, 0, 0, -3, 3)))
+        expected = MAX_SEQ + rng.randint(-2, 1) if rng.random() < 0.1 else min(near, MAX_SEQ)
+        yield Operation("set_expected", {"session": index, "expected": expected})
+
+    def connection(self, index: int) -> Iterator[Operation]:
+        """A new connection, perhaps with another configuration and other numbers. What was on its way is lost."""
+        rng, traffic = self.rng, self.traffics[index]
+        self.waiting[index] = b""
+        traffic.halting = False
+        known = rng.random() < 0.8
+        if rng.random() < 0.03:
+            traffic.restart(MAX_SEQ - rng.randint(0, 40))
+        elif rng.random() < 0.2:
+            traffic.restart(rng.choice((1, rng.randint(1, 10**6), 10 ** rng.randint(1, 9) - rng.randint(0, 9))))
+        elif self.watch is not None and not known:
+            traffic.restart(self.watch(index).expected + rng.choice((0, 0, 2)))
+        config = traffic.peer.config(
+            policy=rng.choice(list(Policy)),
+            chunk=rng.choice((1, 2, 3, 10, 100, MAX_SEQ)),
+            window=rng.choice((None, None, None, 1, *(rng.randint(1, self.window) for _ in range(3)))),
+            resend_timeout=rng.choice((0, 0, 1, 5, 50, 50)),
+            resend_retries=rng.choice((0, 1, 1, 3, 3, 255)),
+            fraction=rng.choice((None, 0, 3, 6, 9)),
         )
-    phase = rng.choice((Phase.LOGON, Phase.ACTIVE, Phase.ACTIVE))
-    yield Operation("connect", {"session": index, "phase": phase, "may_request": rng.random() < 0.8})
-    if phase is Phase.LOGON:
-        yield Operation("receive", {"session": index, "data": traffic.logon()})
-
-
-def run(device: Device, operations: Iterable[Operation]) -> list[Record]:
-    """Carry out the operations; all records, in order."""
-    records: list[Record] = []
-    for operation in operations:
-        getattr(device, operation.verb)(**operation.arguments)
-        records += device.poll()
-    return records
+        yield Operation("disconnect", {"session": index})
+        yield Operation("configure", {"session": index, "config": config})
+        if known:
+            expected = traffic.missing[0] if traffic.missing else traffic.next_seq
+            yield Operation("set_expected", {"session": index, "expected": expected})
+        phase = rng.choice((Phase.LOGON, Phase.ACTIVE, Phase.ACTIVE))
+        yield Operation("connect", {"session": index, "phase": phase, "may_request": rng.random() < 0.8})
+        if phase is Phase.LOGON and rng.random() < 0.9:
+            yield Operation("receive", {"session": index, "data": traffic.logon()})

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from tag34.contract import Phase
-from tag34.device import DeviceError, Record
+from tag34.contract import Phase, Rule
+from tag34.device import DeliverRecord, DeviceError, MessageRecord, Record
 from tag34_sim.messages import Peer, cut
 from tag34_sim.model_device import ModelDevice
 from tag34_sim.traffic import Traffic
@@ -134,3 +134,16 @@ def test_R4_a_number_of_thousands_of_digits_is_no_number() -> None:
     device.connect(0, phase=Phase.ACTIVE)
     device.receive(0, PEERS[0].message("D", "1" * 9000))
     assert [tell(record) for record in device.poll()] == ["halted 1 R4", "R4 none -> 1"]
+
+
+@pytest.mark.parametrize(
+    ("msg_type", "told"), [("A\0", "A"), ("\0A", "\0A"), ("ABCDEF", "ABCD"), ("A\0\0\0B", "A"), ("", ""), ("\0", "")]
+)
+def test_a_record_carries_what_fits_of_35(msg_type: str, told: str) -> None:
+    device = connected(1)
+    device.receive(0, PEERS[0].message(msg_type, 1))
+    delivered, judged = device.poll()
+    assert isinstance(delivered, DeliverRecord)
+    assert isinstance(judged, MessageRecord)
+    assert (delivered.msg_type, judged.msg_type) == (told, told)
+    assert judged.rule is Rule.R8, "and 35 is compared whole: this is no Logon"

@@ -26,6 +26,11 @@ _TRAILER = _prefix_of(b"1", b"0", b"=", b"[0-9]", b"[0-9]", b"[0-9]", SOH)
 _TRAILER_BYTES = len(b"10=000\x01")
 
 
+def msg_type_text(value: bytes) -> str:
+    """35 as records carry it: at most four characters, no zero bytes at its end (records are filled up with them)."""
+    return value[:MSG_TYPE_BYTES].rstrip(b"\0").decode("latin-1")
+
+
 class FrameKind(Enum):
     """What framing found out about a message."""
 
@@ -120,8 +125,7 @@ class Framer:
         """Report the message and hunt for the next one in what the buffer holds (F4)."""
         msg_type = None
         if kind is not FrameKind.GARBLED:
-            value = self._head[len(_MSG_TYPE) :].partition(SOH)[0]
-            msg_type = value.decode("latin-1")
+            msg_type = msg_type_text(self._head[len(_MSG_TYPE) :].partition(SOH)[0])
         raw = bytes(self._raw) if kind is FrameKind.VALID else b""
         frames.append(Frame(kind, self._offset, length, msg_type, raw))
         self.framed += length

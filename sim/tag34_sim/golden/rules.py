@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tag34.contract import HALTING_RULES, MAX_SEQ, MSG_TYPE_BYTES, RULE_VERDICT, EventCode, Phase, Policy, Rule
+from tag34.contract import HALTING_RULES, MAX_SEQ, RULE_VERDICT, EventCode, Phase, Policy, Rule
 from tag34.device import DeliverRecord, EventRecord, MessageRecord, Record, SessionConfig
 
 from .fields import Message, parse
-from .framing import Frame, FrameKind
+from .framing import Frame, FrameKind, msg_type_text
 from .memory import Memory
 
 #: Rules of a message above ``expected``: those that R13a looks at.
@@ -336,7 +336,7 @@ class Session:
 
     def _deliver(self, m: Message, *, early: bool = False) -> None:
         assert m.seq is not None  # R4 comes first
-        msg_type = m.msg_type[:MSG_TYPE_BYTES].decode("latin-1")
+        msg_type = msg_type_text(m.msg_type)
         self._emit(DeliverRecord(self.index, m.seq, msg_type, m.possdup, m.possresend, early, m.raw))
 
     def _event(self, code: EventCode, *, seq: int, number: int | None = None, rule: Rule | None = None) -> None:

@@ -163,6 +163,9 @@ class Driver:
     async def send(self, **arguments: object) -> None:
         """The sequencer has nothing to do with it."""
 
+    async def set_next_out(self, **arguments: object) -> None:
+        """Nor with this."""
+
     # What the component gets to see.
 
     async def wait(self, cycles: int) -> None:
