@@ -1,9 +1,9 @@
-"""One session of a device under test, fed by hand, and what it does told in short lines."""
+"""Sessions of a device under test, fed by hand, and what they do told in short lines."""
 
 from __future__ import annotations
 
 from tag34.contract import EventCode, Phase
-from tag34.device import DeliverRecord, Device, EventRecord, MessageRecord, Record, SentRecord
+from tag34.device import DeliverRecord, Device, EventRecord, MessageRecord, Record, SentRecord, SessionState
 from tag34_sim.messages import Peer
 
 #: Milliseconds since 1970 at which benches start: 2024-02-29 23:59:59.
@@ -32,11 +32,40 @@ def tell(record: Record) -> str:
     return " ".join([record.code.name.lower(), *(str(part) for part in parts if part is not None)])
 
 
+class Stage:
+    """What the sessions of one device share: the stream of its records, and its time.
+
+    Parameters: ``device``, freshly opened; ``ms``, the time.
+
+    Members: ``device``; ``records``, all so far, of all sessions; ``ms``.
+    """
+
+    def __init__(self, device: Device, ms: int = START_MS) -> None:
+        self.device = device
+        self.records: list[Record] = []
+        self.ms = ms
+        self._waiting: dict[int, list[Record]] = {}
+        device.advance(self.ms * 10**6)
+
+    def take(self, session: int) -> list[Record]:
+        """One session's records since they were last taken."""
+        for record in self.device.poll():
+            self.records.append(record)
+            self._waiting.setdefault(record.session, []).append(record)
+        return self._waiting.pop(session, [])
+
+    def wait(self, ms: int) -> None:
+        """Let milliseconds pass."""
+        self.ms += ms
+        self.device.advance(self.ms * 10**6)
+
+
 class Bench:
-    """Session 0 of a device, connected, and its counterparty.
+    """A session of a device, connected, and its counterparty.
 
     Parameters:
-        device: freshly opened.
+        device: freshly opened, or what other sessions are on already.
+        session: its number.
         expected: the next inbound number.
         phase, may_request: of the connection.
         peer: the counterparty.
@@ -47,7 +76,8 @@ class Bench:
 
     def __init__(
         self,
-        device: Device,
+        device: Device | Stage,
+        session: int = 0,
         *,
         expected: int = 1,
         phase: Phase = Phase.ACTIVE,
@@ -55,38 +85,43 @@ class Bench:
         peer: Peer | None = None,
         **options: object,
     ) -> None:
-        self.device = device
+        self.stage = device if isinstance(device, Stage) else Stage(device)
+        self.device = self.stage.device
+        self.session = session
         self.peer = peer or Peer()
         self.records: list[Record] = []
         self.sent: list[SentRecord] = []
-        self._ms = START_MS
-        device.configure(0, self.peer.config(**options))
-        device.set_expected(0, expected)
-        device.connect(0, phase=phase, may_request=may_request)
-        device.advance(self._ms * 10**6)
+        self.device.configure(session, self.peer.config(**options))
+        self.device.set_expected(session, expected)
+        self.device.connect(session, phase=phase, may_request=may_request)
 
     def story(self) -> list[str]:
         """What has happened since the last call, SentRecords apart: when a message leaves is the device's affair."""
-        records = self.device.poll()
+        records = self.stage.take(self.session)
         self.records += records
         self.sent += [record for record in records if isinstance(record, SentRecord)]
         return [tell(record) for record in records if not isinstance(record, SentRecord)]
 
     def feed(self, *messages: bytes) -> list[str]:
         """Receive the messages; the story."""
-        self.device.receive(0, b"".join(messages))
+        self.device.receive(self.session, b"".join(messages))
         return self.story()
+
+    def send(self, msg_type: str, fields: bytes = b"", *, seq: int | None = None) -> SentRecord:
+        """Send one message; its record."""
+        self.device.send(self.session, msg_type, fields, seq=seq)
+        self.story()
+        return self.sent[-1]
 
     def wait(self, ms: int) -> list[str]:
         """Let milliseconds pass; the story."""
-        self._ms += ms
-        self.device.advance(self._ms * 10**6)
+        self.stage.wait(ms)
         return self.story()
 
     def reconnect(self, *, phase: Phase = Phase.ACTIVE, may_request: bool = True) -> None:
         """The connection breaks and comes again."""
-        self.device.disconnect(0)
-        self.device.connect(0, phase=phase, may_request=may_request)
+        self.device.disconnect(self.session)
+        self.device.connect(self.session, phase=phase, may_request=may_request)
 
     def order(self, seq: int, *, possdup: bool = False) -> bytes:
         """The peer's order with this number."""
@@ -97,19 +132,24 @@ class Bench:
         return b"".join(self.peer.order(seq, possdup=possdup) for seq in seqs)
 
     @property
+    def state(self) -> SessionState:
+        """The session's state."""
+        return self.device.state(self.session)
+
+    @property
     def phase(self) -> Phase:
         """The session's phase."""
-        return self.device.state(0).phase
+        return self.state.phase
 
     @property
     def expected(self) -> int:
         """The next inbound number."""
-        return self.device.state(0).expected
+        return self.state.expected
 
     @property
     def highest(self) -> int:
         """The highest number seen."""
-        return self.device.state(0).highest
+        return self.state.highest
 
     @property
     def messages(self) -> list[MessageRecord]:

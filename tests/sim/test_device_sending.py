@@ -11,18 +11,11 @@ import pytest
 from tag34.contract import MAX_SEQ, Phase
 from tag34.device import Device, DeviceError, SentRecord
 from tag34_sim.messages import Peer, damaged_checksum, encode
-from tests.sim.bench import Bench, tell
+from tests.sim.bench import Bench, Stage, tell
 
 MakeBench = Callable[..., Bench]
 
 PEER = Peer()
-
-
-def send(b: Bench, msg_type: str, fields: bytes = b"", *, seq: int | None = None) -> SentRecord:
-    """Send one message; its record."""
-    b.device.send(0, msg_type, fields, seq=seq)
-    b.story()
-    return b.sent[-1]
 
 
 def utc_ns(when: datetime) -> int:
@@ -39,7 +32,7 @@ def utc_ns(when: datetime) -> int:
 @pytest.mark.rule("S1")
 def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
     b = bench()
-    record = send(b, "D", b"50=DESK\x0111=x\x01")
+    record = b.send("D", b"50=DESK\x0111=x\x01")
     body = b"35=D\x0149=TAG34\x0156=PEER\x0134=1\x0152=20240229-23:59:59.000\x0150=DESK\x0111=x\x01"
     head = b"8=FIX.4.4\x019=%d\x01" % len(body) + body
     assert record.data == head + b"10=%03d\x01" % (sum(head) % 256)
@@ -51,7 +44,7 @@ def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
 def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rng: random.Random) -> None:
     b = bench()
     value = rng.randbytes(size)
-    data = send(b, "8", encode([(95, size), (96, value)])).data
+    data = b.send("8", encode([(95, size), (96, value)])).data
     head, _, trailer = data.rpartition(b"\x0110=")
     length = head.split(b"\x01")[1]
     assert length == b"9=%d" % (len(head) + 1 - data.index(b"35="))
@@ -62,7 +55,7 @@ def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rn
 def test_S1_what_a_device_sends_a_device_takes(bench: MakeBench) -> None:
     b = bench(peer=Peer(sender="SAME", target="SAME"))
     for msg_type, fields in (("A", b"98=0\x01108=30\x01"), ("0", b""), ("UX12", b"58=\x01")):
-        send(b, msg_type, fields)
+        b.send(msg_type, fields)
     assert b.feed(*(record.data for record in b.sent))[-1] == "R8 3 -> 4"
 
 
@@ -84,24 +77,24 @@ def test_S1_a_resend_request_is_a_complete_message(bench: MakeBench) -> None:
 @pytest.mark.rule("S2")
 def test_S2_one_numbering_authority(bench: MakeBench) -> None:
     b = bench()
-    send(b, "D")
+    b.send("D")
     b.feed(b.order(3))
-    send(b, "D")
+    b.send("D")
     assert [(record.seq, record.device) for record in b.sent] == [(1, False), (2, True), (3, False)]
     assert b.device.state(0).next_out == 4
     b.reconnect()
-    assert send(b, "0").seq == 4, "a new connection goes on with the numbers"
+    assert b.send("0").seq == 4, "a new connection goes on with the numbers"
 
 
 @pytest.mark.rule("S2")
 def test_S2_a_replay_does_not_touch_next_out(bench: MakeBench) -> None:
     b = bench()
     b.device.set_next_out(0, 100)
-    record = send(b, "8", b"43=Y\x01122=20240101-00:00:00\x01", seq=7)
+    record = b.send("8", b"43=Y\x01122=20240101-00:00:00\x01", seq=7)
     assert (record.seq, record.replay) == (7, True)
     assert b"\x0134=7\x01" in record.data
     assert b.device.state(0).next_out == 100
-    assert (send(b, "8").seq, b.sent[-1].replay) == (100, False)
+    assert (b.send("8").seq, b.sent[-1].replay) == (100, False)
 
 
 @pytest.mark.rule("S2")
@@ -109,20 +102,20 @@ def test_S2_a_replay_does_not_touch_next_out(bench: MakeBench) -> None:
 def test_S2_decimal_without_leading_zeros(bench: MakeBench, seq: int) -> None:
     b = bench()
     b.device.set_next_out(0, seq)
-    assert b"\x0134=%d\x01" % seq in send(b, "0").data
+    assert b"\x0134=%d\x01" % seq in b.send("0").data
 
 
 @pytest.mark.rule("S2")
 def test_S2_the_outbound_numbers_end(bench: MakeBench) -> None:
     b = bench()
     b.device.set_next_out(0, MAX_SEQ)
-    send(b, "0")
+    b.send("0")
     with pytest.raises(DeviceError):
         b.device.send(0, "0")
     assert b.story() == []
-    assert send(b, "0", seq=5).replay
+    assert b.send("0", seq=5).replay
     b.device.set_next_out(0, 1)
-    assert send(b, "0").seq == 1
+    assert b.send("0").seq == 1
 
 
 # S3 to S6
@@ -140,7 +133,7 @@ def test_S3_the_resend_request_leaves_before_what_is_sent_later(bench: MakeBench
 @pytest.mark.rule("S4")
 def test_S4_every_message_sent_is_told_with_its_time(bench: MakeBench) -> None:
     b = bench()
-    send(b, "D")
+    b.send("D")
     b.wait(1)
     b.feed(b.order(3))
     assert [(r.session, r.seq, r.msg_type, r.sending_time) for r in b.sent] == [
@@ -176,7 +169,7 @@ def test_S4_repeated_requests_are_told_too(bench: MakeBench) -> None:
 def test_S5_the_fraction(bench: MakeBench, begin_string: str, fraction: int | None, text: str) -> None:
     b = bench(peer=Peer(begin_string), fraction=fraction)
     b.device.advance(utc_ns(datetime(2025, 1, 2, 3, 4, 5)) + 123_456_789)
-    assert send(b, "0").sending_time == "20250102-03:04:05" + text
+    assert b.send("0").sending_time == "20250102-03:04:05" + text
 
 
 @pytest.mark.rule("S5")
@@ -191,13 +184,38 @@ def test_S5_the_fraction(bench: MakeBench, begin_string: str, fraction: int | No
         (datetime(2024, 12, 31), "20250101-00:00:00.000"),
     ],
 )
-def test_S5_change_of_the_day(bench: MakeBench, before: datetime, after: str) -> None:
-    b = bench()
+def test_S5_change_of_the_day(device: Device, before: datetime, after: str) -> None:
     midnight = utc_ns(before + timedelta(days=1))
-    b.device.advance(midnight - 1)
-    assert send(b, "0").sending_time == before.strftime("%Y%m%d-23:59:59.999")
-    b.device.advance(midnight)
-    assert send(b, "0").sending_time == after
+    b = Bench(Stage(device, midnight // 10**6 - 1))
+    assert b.send("0").sending_time == before.strftime("%Y%m%d-23:59:59.999")
+    b.wait(1)
+    assert b.send("0").sending_time == after
+
+
+@pytest.mark.rule("S5")
+@pytest.mark.parametrize("fraction", [0, 3, 6, 9])
+def test_S5_the_last_nanosecond_of_a_day(device: Device, fraction: int) -> None:
+    b = Bench(device, fraction=fraction)
+    midnight = utc_ns(datetime(2024, 3, 1))
+    device.advance(midnight - 1)
+    point = "." if fraction else ""
+    assert b.send("0").sending_time == f"20240229-23:59:59{point}{'9' * fraction}", "cut, not rounded"
+    device.advance(midnight)
+    assert b.send("0").sending_time == f"20240301-00:00:00{point}{'0' * fraction}"
+
+
+@pytest.mark.rule("S5")
+def test_S5_it_never_steps_back(bench: MakeBench) -> None:
+    """As text it grows, or stays, through every kind of carry."""
+    b = bench(fraction=9)
+    carries = [999, 999_999, 999_999_999, 59 * 10**9, 59 * 60 * 10**9, 23 * 3600 * 10**9]
+    now, times = utc_ns(datetime(2024, 2, 28, 23, 59, 59)), []
+    for step in [0, *carries, 1, 1, 1000, 10**6, 10**9, 60 * 10**9, 3600 * 10**9]:
+        now += step
+        b.device.advance(now)
+        times.append(b.send("0").sending_time)
+    assert times == sorted(times)
+    assert len(set(times)) == len(times)
 
 
 @pytest.mark.rule("R14", "S5")
@@ -253,8 +271,8 @@ def test_send_refuses_open_fields(bench: MakeBench) -> None:
 
 def test_send_refuses_what_is_too_long(bench: MakeBench) -> None:
     b = bench()
-    room = b.device.info.max_message - len(send(b, "B", b"58=\x01").data) - 2  # BodyLength has two digits more
-    assert len(send(b, "B", b"58=%b\x01" % (b"x" * room)).data) == b.device.info.max_message
+    room = b.device.info.max_message - len(b.send("B", b"58=\x01").data) - 2  # BodyLength has two digits more
+    assert len(b.send("B", b"58=%b\x01" % (b"x" * room)).data) == b.device.info.max_message
     with pytest.raises(ValueError, match=str(b.device.info.max_message)):
         b.device.send(0, "B", b"58=%b\x01" % (b"x" * (room + 1)))
     assert b.device.poll() == []

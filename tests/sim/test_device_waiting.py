@@ -1,0 +1,106 @@
+"""R16, S3, S6 where things wait inside the device: on the gateware alone, for in the golden model nothing ever does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tag34.contract import Phase
+from tag34.device import open_device
+from tag34_sim.golden import compose
+from tag34_sim.messages import Peer, damaged_checksum, encode
+from tag34_sim.sim_device import SimDevice
+from tests.sim.bench import START_MS, Bench
+
+PEER = Peer()
+CONFIG = PEER.config()
+NOW = START_MS * 10**6
+#: A host message, and one that waits behind it.
+FIRST, SECOND = encode([(58, "x" * 150)]), encode([(58, "second")])
+
+
+@pytest.fixture
+def gateware() -> Iterator[SimDevice]:
+    """The gateware, of the default size."""
+    with open_device("sim:") as opened:
+        assert isinstance(opened, SimDevice)
+        yield opened
+
+
+def give(gateware: SimDevice, msg_type: str, fields: bytes) -> None:
+    """The host gives a message; no time passes."""
+    gateware.core.send(0, ord(msg_type), False, 0, fields)
+
+
+@pytest.mark.rule("R16")
+@pytest.mark.parametrize("outputs", [0.3, 0.9, 0.95])
+def test_R16_a_slow_host_changes_nothing_but_the_time_it_takes(gateware: SimDevice, seed: int, outputs: float) -> None:
+    stream = b"".join(
+        [PEER.order(seq) for seq in range(1, 41)]
+        + [PEER.order(seq) for seq in (43, 45, 200, 44)]
+        + [damaged_checksum(PEER.order(41)), b"junk", PEER.resend_request(47), PEER.gap_fill(48, 60)]
+        + [PEER.order(seq, possdup=True) for seq in (41, 42, 46)]
+        + [PEER.order(60), PEER.logon(1, reset=True), PEER.order(2)]
+    )
+    stories = []
+    for share in (0.0, outputs):
+        b = Bench(gateware)
+        gateware.stalls(seed, 0.0, share)
+        cycles = gateware.core.cycles
+        give(gateware, "D", FIRST)
+        gateware.set_next_out(0, 1)
+        stories.append(([*b.feed(stream)], [(record.data, record.device) for record in b.sent]))
+        taken = gateware.core.cycles - cycles
+        assert (taken > 1.2 * len(stream)) == (share > 0), "the input is held back for as long as the host is slow"
+        gateware.disconnect(0)
+    assert stories[0] == stories[1]
+    assert len([line for line in stories[0][0] if line.startswith("deliver")]) == 50
+
+
+@pytest.mark.rule("R16", "S3")
+def test_S3_a_request_goes_before_all_messages_that_wait_and_into_none(gateware: SimDevice) -> None:
+    """The gap is proved at every third byte of what the host sends."""
+    places = set()
+    for junk in range(0, 600, 3):
+        b = Bench(gateware)
+        gateware.set_next_out(0, 1)
+        waiting = [("D", FIRST), ("0", b""), ("8", SECOND)]
+        for msg_type, fields in waiting:
+            give(gateware, msg_type, fields)
+        assert b.feed(b"x" * junk + PEER.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
+        place = [record.device for record in b.sent].index(True)
+        places.add(place)
+        waiting.insert(place, ("2", b"7=1\x0116=0\x01"))
+        assert [record.data for record in b.sent] == [
+            compose(CONFIG, msg_type, seq, NOW, fields) for seq, (msg_type, fields) in enumerate(waiting, 1)
+        ], f"{junk} bytes before the message"
+        gateware.disconnect(0)
+    assert places == {0, 1, 2, 3}, "before, between and behind the others"
+
+
+@pytest.mark.rule("R15", "S6")
+def test_S6_a_request_that_waits_is_dropped_with_its_connection_and_asked_again(gateware: SimDevice) -> None:
+    """The new connection comes at every few cycles of what the old one leaves behind."""
+    message = PEER.message("D", 3, [(58, "y" * 200)])
+    left = {True: 0, False: 0}
+    for cycles in range(len(message), len(message) + 340, 5):
+        b = Bench(gateware)
+        gateware.set_next_out(0, 1)
+        give(gateware, "D", FIRST)
+        give(gateware, "8", SECOND)
+        gateware.core.receive(0, message)
+        gateware.core.run(cycles)
+        gateware.connect(0, phase=Phase.ACTIVE)
+        assert b.story() == ["request 1-0 R11", "R10 3 -> 1"]
+        asked = [record.msg_type for record in b.sent] == ["D", "2", "8"]
+        assert asked or [record.msg_type for record in b.sent] == ["D", "8"], "the host's messages leave in any case"
+        left[asked] += 1
+        assert [record.seq for record in b.sent] == list(range(1, len(b.sent) + 1)), "what did not leave has no number"
+        assert b.state.next_out == len(b.sent) + 1
+        assert (b.state.recovery, b.highest) == (False, 0)
+        assert b.feed(b.order(2)) == ["request 1-0 R11", "R10 2 -> 1"]
+        assert b.requests[-1] == (1, 0)
+        gateware.disconnect(0)
+    assert left[True] > 10
+    assert left[False] > 10
