@@ -114,6 +114,7 @@ async def constants(dut: Any) -> None:
 async def written_is_read(dut: Any) -> None:
     """A register that shows what was written shows it, and no other register changes."""
     bench = await Bench.start(dut)
+    await bench.rest()
     for name, values in SHOWN.items():
         others = await snapshot(bench, {name})
         for value in [*values, *([to_bcd(bench.shape.window)] if name == "WINDOW_LIMIT" else [])]:

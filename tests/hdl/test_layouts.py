@@ -16,8 +16,8 @@ from tag34_hdl.layouts import Record, Shape
     [
         ({"width": 0}, "width must be 1, not 0"),
         ({"width": 2}, "width must be 1, not 2"),
-        ({"sessions": 0}, "sessions must be 1, not 0"),
-        ({"sessions": 2}, "sessions must be 1, not 2"),
+        ({"sessions": 0}, "sessions must be 1 to 1024, not 0"),
+        ({"sessions": 1025}, "sessions must be 1 to 1024, not 1025"),
         ({"window": 1}, "window must be 2 to 1024 numbers, not 1"),
         ({"window": 1025}, "window must be 2 to 1024 numbers, not 1025"),
         ({"max_message": 63}, "max_message must be 64 to 65536 bytes, not 63"),

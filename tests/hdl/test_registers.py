@@ -138,7 +138,7 @@ def test_what_is_written_stays_and_reaches_the_core(rng: random.Random) -> None:
         ("EXPECTED", lambda dut: dut.state.expected),
         ("HIGHEST", lambda dut: dut.state.highest),
         ("NEXT_OUT", lambda dut: dut.next_out),
-        ("BYTES", lambda dut: dut.bytes),
+        ("BYTES", lambda dut: dut.counts.bytes),
     ],
 )
 def test_the_halves_of_a_wide_register_belong_together(name: str, port: Any, rng: random.Random) -> None:
@@ -159,11 +159,11 @@ def test_framed_and_partial_are_of_the_moment_of_bytes(rng: random.Random) -> No
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
         for _ in range(5):
             framed, partial = rng.getrandbits(48), rng.getrandbits(24)
-            ctx.set(dut.framed, framed)
-            ctx.set(dut.partial, partial)
+            ctx.set(dut.counts.framed, framed)
+            ctx.set(dut.counts.partial, partial)
             await bus.read("BYTES_LO")
-            ctx.set(dut.framed, 0)
-            ctx.set(dut.partial, 0)
+            ctx.set(dut.counts.framed, 0)
+            ctx.set(dut.counts.partial, 0)
             low, high, rest = [await bus.read(name) for name in ("FRAMED_LO", "FRAMED_HI", "PARTIAL")]
             assert (low | high << 32, rest) == (framed, partial)
 

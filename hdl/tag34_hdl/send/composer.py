@@ -134,7 +134,7 @@ class Composer(wiring.Component):
         time: now.
         set_next_out, set_session, new_next_out: next_out of a session := new_next_out. Not while a message of it
             leaves, nor again within two cycles.
-        next_out_session, next_out: next_out of a session, one cycle later.
+        next_out_session, next_out: next_out of a session, one cycle later; two cycles after a first byte.
         clear, clear_session: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.

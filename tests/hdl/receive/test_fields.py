@@ -83,7 +83,8 @@ def rtl_is_model(
         ctx.set(dut.byte, mark or {})
         await ctx.tick()
         last = mark is not None and mark.get("last", 0)
-        assert ctx.get(dut.done) == last, "one cycle behind the last byte of the body"
+        assert ctx.get(dut.complete) == last, "one cycle behind the last byte of the body"
+        ctx.set(dut.done, last)
 
     async def testbench(ctx: Any) -> None:
         bench.configure(ctx, peer)
@@ -95,7 +96,7 @@ def rtl_is_model(
                 while rng.random() < pause:
                     await show(ctx, None)
                 await show(ctx, mark)
-                if ctx.get(dut.done):
+                if ctx.get(dut.complete):
                     compare(ctx, raw, at_once=True)
             if len(marks) == len(raw):
                 compare(ctx, raw)  # they stay

@@ -127,10 +127,11 @@ def rtl(streams: list[bytes], max_message: int, rng: random.Random, stalls: Stal
                     run.frames.append(seen)
                 waiting = payload if valid and not ready else None
                 cycle += 1
-            run.counters = (ctx.get(dut.bytes), ctx.get(dut.framed), ctx.get(dut.partial))
-            ctx.set(dut.clear, 1)
+            counts = ctx.get(dut.counts)
+            run.counters = (counts.bytes, counts.framed, counts.partial)
+            ctx.set(dut.clear.valid, 1)
             await ctx.tick()
-            ctx.set(dut.clear, 0)
+            ctx.set(dut.clear.valid, 0)
             cycle += 1
 
     simulation(max_message).run(testbench, cycles=60_000)

@@ -10,7 +10,7 @@ from typing import Any
 from tag34.contract import RULE_VERDICT, Phase, Rule
 from tag34.device import MessageRecord, Record
 from tag34_hdl.session.rules import Rules
-from tag34_sim.golden import Frame, FrameKind, Message, Session
+from tag34_sim.golden import Frame, FrameKind, Memory, Message, Session
 from tag34_sim.messages import Field, Peer
 from tests.hdl.bench import simulate
 
@@ -21,7 +21,8 @@ PEER = Peer()
 class Situation:
     """A session and a message that it gets.
 
-    Members: ``phase``, ``expected``, ``window``; ``held``, numbers in the window; ``begin``, lowest 7 of the requests
+    Members: ``phase``, ``expected``, ``window``; ``held``, numbers in the window; ``room``, there is memory for more;
+    ``begin``, lowest 7 of the requests
     so far, None for no request; the message: ``oversize``, ``foreign``, ``msg_type``, ``seq`` (None: no legal one),
     ``possdup``, ``gap_fill``, ``reset``, ``new_seq`` (None: no legal one).
     """
@@ -30,6 +31,7 @@ class Situation:
     expected: int
     window: int
     held: set[int]
+    room: bool
     begin: int | None
     oversize: bool
     foreign: bool
@@ -59,6 +61,7 @@ class Situation:
             "seq_is_below": seq < expected,
             "seq_in_window": seq < expected + self.window,
             "held": seq in self.held,
+            "room": self.room,
             "new_seq_ok": self.new_seq is not None,
             "new_seq_is_expected": new == expected,
             "new_seq_above_expected": new > expected,
@@ -80,7 +83,7 @@ class Situation:
     def golden(self) -> Rule:
         """The rule by which the golden model decides."""
         records: list[Record] = []
-        session = Session(0, self.window, records.append)
+        session = Session(0, self.window, records.append, None if self.room else Memory(0, 0))
         session.configure(PEER.config())
         session.connect(self.phase, may_request=False)
         session.phase, session.expected, session.highest = self.phase, self.expected, max([0, *self.held])
@@ -102,6 +105,7 @@ def situation(rng: random.Random) -> Situation:
         expected=expected,
         window=window,
         held={seq for seq in inside if rng.random() < 0.4},
+        room=rng.random() < 0.7,
         begin=rng.choice((None, rng.randint(1, 8))),
         oversize=rng.random() < 0.03,
         foreign=rng.random() < 0.03,

@@ -9,11 +9,14 @@ from functools import cache
 from typing import Any
 
 import pytest
+from amaranth import Elaboratable, Module
+from amaranth.lib.wiring import connect
 
 from tag34.contract import RECORD_BYTES, Command, Phase, Policy, Rule, from_bcd, to_bcd
 from tag34.device import Record, SessionConfig
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.sequencer import Sequencer
+from tag34_hdl.session.timers import Timers
 from tag34_sim.golden import Frame, FrameKind, Framer, Session
 from tag34_sim.messages import Peer
 from tag34_sim.records import Decoder
@@ -21,19 +24,46 @@ from tag34_sim.traffic import MIX, Operation, Traffic, scenario
 from tests.hdl.bench import Simulation, Sink
 from tests.hdl.messages import fields_of
 
-SHAPE = Shape(window=8, max_message=256)
+SHAPE = Shape(sessions=3, window=8, max_message=256)
+#: The session that is looked at, 0 in the operations; the others only pass by.
+SESSION = 2
 PEER = Peer(sender="PEER0")
-#: Cycles from the fields to the frame behind which a message is prepared.
+#: Cycles from the fields to the frame behind which a message is prepared; more if its session was not at hand.
 PREPARED = 5
+FETCHED = 5
 #: Cycles at least between a frame and the fields of the next message: it has that many bytes.
 SHORTEST = 15
 #: Cycles within which everything that a message causes must be done.
 LIMIT = 3000
 
 
+class Bench(Elaboratable):
+    """The component and its timers."""
+
+    def __init__(self) -> None:
+        self.dut = Sequencer(SHAPE)
+        self.timers = Timers(SHAPE)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.dut = dut = self.dut
+        m.submodules.timers = timers = self.timers
+        connect(m, timers.due, dut.due)
+        m.d.comb += [
+            timers.put.eq(dut.put_timer),
+            timers.put_session.eq(dut.session),
+            timers.put_timer.eq(dut.timer),
+            timers.put_ran.eq(dut.timer_ran),
+            dut.now.eq(timers.now),
+            dut.state_session.eq(SESSION),
+            dut.clear.ready.eq(1),
+        ]
+        return m
+
+
 @cache
 def simulation() -> Simulation:
-    return Simulation(Sequencer(SHAPE))
+    return Simulation(Bench())
 
 
 class Slots:
@@ -52,8 +82,9 @@ class Slots:
         """Hand out slots, take them back: those of deliveries some time later."""
         dut = self.dut
         tick = ctx.tick().sample(
-            dut.take, dut.push, dut.delivery, dut.free.valid, dut.free.payload, dut.counted, dut.counted_rule, dut.clear
-        )
+            dut.take, dut.push, dut.delivery, dut.free.valid, dut.free.payload, dut.counted, dut.counted_rule,
+            dut.clear.valid,
+        )  # fmt: skip
         ready = True
         while True:
             ctx.set(dut.current, self.current or 0)
@@ -64,6 +95,7 @@ class Slots:
                 self.owned[self.current] = self.arriving
                 self.current = None
             if push:
+                assert delivery.session == SESSION
                 self.deliveries.append(self.owned[delivery.slot][: delivery.length])
                 self.delivering.append(delivery.slot)
             if freed and ready:
@@ -94,6 +126,7 @@ class Driver:
     def __init__(self, ctx: Any, slots: Slots, records: Sink, requests: Sink, rng: random.Random):
         self.ctx, self.slots, self.records, self.requests, self.rng = ctx, slots, records, requests, rng
         self.dut = slots.dut
+        self.timers = simulation().component.timers
         self.told: list[Record] = []
         self.asked: list[tuple[int, int]] = []
         self.golden = Session(0, SHAPE.window, self.told.append)
@@ -174,7 +207,7 @@ class Driver:
 
     async def rest(self) -> None:
         for _ in range(LIMIT):
-            if self.ctx.get(self.dut.idle):
+            if self.ctx.get(self.dut.idle) and self.ctx.get(self.timers.idle):
                 return
             await self.ctx.tick()
         raise AssertionError(f"at work for more than {LIMIT} cycles")
@@ -193,11 +226,19 @@ class Driver:
             fields |= fields_of(raw, PEER, SHAPE)
         if not garbled or rng.random() < 0.5:  # what turns out garbled at its trailer had fields
             ctx.set(dut.fields, fields)
-            ctx.set(dut.fields_done, 1)
+            ctx.set(dut.fields_session, SESSION)
+            ctx.set(dut.fields_complete, 1)
             ctx.set(dut.oversize, frame.kind is FrameKind.OVERSIZE)
-            await ctx.tick()
-            ctx.set(dut.fields_done, 0)
-            await self.wait(PREPARED + rng.randint(0, 5))
+            if rng.random() < 0.2:  # the rest of it comes after bytes of another session
+                await self.wait(rng.randint(1, 12))
+                ctx.set(dut.fields_session, rng.choice((0, 1)))
+                ctx.set(dut.fields_complete, rng.getrandbits(1))
+                await self.wait(rng.randint(3, 12))
+                ctx.set(dut.fields_session, SESSION)
+                ctx.set(dut.fields_complete, 1)
+            await self.wait(PREPARED + rng.randint(0, 5) if rng.random() < 0.9 else rng.randint(0, 3))
+        else:
+            ctx.set(dut.fields_session, SESSION)
         payload = {"garbled": garbled, "offset": frame.offset, "length": frame.length, "cycle": rng.getrandbits(48)}
         ctx.set(dut.frame.payload, payload)
         ctx.set(dut.frame.valid, 1)
@@ -208,6 +249,10 @@ class Driver:
         else:
             raise AssertionError(f"a frame was not taken within {LIMIT} cycles")
         ctx.set(dut.frame.valid, 0)
+        ctx.set(dut.fields_complete, 0)
+        if rng.random() < 0.3:  # another session's bytes come next
+            await self.wait(rng.randint(1, 3))
+            ctx.set(dut.fields_session, rng.choice((0, 1)))
         await self.wait(SHORTEST - 2)
         for name, _ in SHAPE.fields:  # the next message has begun
             ctx.set(dut.fields[name], rng.getrandbits(len(dut.fields[name])))
@@ -215,7 +260,7 @@ class Driver:
 
     async def command(self, command: Command, **arguments: int) -> None:
         await self.rest()
-        self.ctx.set(self.dut.command, {"op": command, **arguments})
+        self.ctx.set(self.dut.command, {"op": command, "session": SESSION, **arguments})
         self.ctx.set(self.dut.command_valid, 1)
         for _ in range(LIMIT):
             _, _, done = await self.ctx.tick().sample(self.dut.command_done)
@@ -229,10 +274,10 @@ class Driver:
     async def tick(self, ticks: int) -> None:
         await self.rest()
         for _ in range(LIMIT):
-            self.ctx.set(self.dut.ticks, ticks > 0)
+            self.ctx.set(self.timers.ticks, ticks > 0)
             if ticks <= 0:
                 break
-            _, _, taken, dropped = await self.ctx.tick().sample(self.dut.tick, self.dut.ticks_drop)
+            _, _, taken, dropped = await self.ctx.tick().sample(self.timers.tick, self.timers.ticks_drop)
             ticks = 0 if dropped else ticks - taken
         else:
             raise AssertionError(f"ticks are left after {LIMIT} cycles")
@@ -249,9 +294,10 @@ class Driver:
             await self.ctx.tick()
         await self.rest()
         await self.wait(1)
+        assert all(payload.session == SESSION for payload in [*self.records.payloads, *self.requests.payloads])
         raw = b"".join(payload.as_bits().to_bytes(RECORD_BYTES, "little") for payload in self.records.payloads)
         self.records.payloads.clear()
-        said = [replace(record, cycle=0) for record in self.decoder.feed(raw, self.slots.deliveries, [])]
+        said = [replace(record, cycle=0, session=0) for record in self.decoder.feed(raw, self.slots.deliveries, [])]
         self.slots.deliveries = []
         assert said == self.told
         self.told.clear()
@@ -273,7 +319,7 @@ class Driver:
 
 def run(operations: list[Operation], rng: random.Random, *, records: float = 0.0, requests: float = 0.0) -> Driver:
     """Carry out the operations on both; ``records``, ``requests``: shares of cycles in which they are not taken."""
-    dut = simulation().component
+    dut = simulation().component.dut
     slots = Slots(dut, rng)
     slots.judged, slots.clears = Counter(), 0
     record_sink, request_sink = Sink(dut.records, rng, records), Sink(dut.request, rng, requests)
@@ -382,7 +428,7 @@ def test_R14_the_timer_stands_still_while_nothing_may_be_asked(rng: random.Rando
 def test_a_prepared_message_is_committed_in_the_cycle_of_its_frame(
     before: list[int], seq: int, asks: bool, delivers: bool, rng: random.Random
 ) -> None:
-    dut = simulation().component
+    dut = simulation().component.dut
     slots = Slots(dut, rng)
     slots.judged, slots.clears = Counter(), 0
     records, requests = Sink(dut.records), Sink(dut.request)
@@ -397,9 +443,9 @@ def test_a_prepared_message_is_committed_in_the_cycle_of_its_frame(
         slots.arriving = raw
         ctx.set(dut.fields, fields_of(raw, PEER, SHAPE))
         ctx.set(dut.oversize, 0)
-        ctx.set(dut.fields_done, 1)
-        await ctx.tick()
-        ctx.set(dut.fields_done, 0)
+        ctx.set(dut.fields_session, SESSION)
+        await driver.wait(FETCHED)
+        ctx.set(dut.fields_complete, 1)
         await driver.wait(PREPARED)
         assert not ctx.get(dut.push)
         assert not ctx.get(dut.request.valid)

@@ -169,3 +169,63 @@ def test_a_memory_of_several_blocks(rng: random.Random) -> None:
         assert read[1:] == [driver.contents[slot][offset] for slot, offset in addresses]
 
     simulate(dut, testbench)
+
+
+def test_sessions_have_current_slots_of_their_own_and_none_is_lost(rng: random.Random) -> None:
+    """The framer changes between sessions while slots run out and come back; then all of them are still there."""
+    shape = Shape(sessions=3, window=2, max_message=64, hold=1)
+    dut = Slots(shape)
+    owned: list[int] = []
+    currents: dict[int, int | None] = {}
+
+    def give_back(ctx: Any) -> None:
+        frees = bool(owned) and rng.random() < 0.3
+        ctx.set(dut.free.valid, frees)
+        ctx.set(dut.free.payload, owned.pop(rng.randrange(len(owned))) if frees else 0)
+
+    async def testbench(ctx: Any) -> None:
+        await ctx.tick().repeat(shape.slots + 1)
+        session = 0
+        for _ in range(3000):
+            has, current = ctx.get(dut.has_current), ctx.get(dut.current)
+            if has and currents.get(session) is not None:
+                assert current == currents[session], "it is kept while others have their turn"
+            currents[session] = current if has else None
+            others = [slot for other, slot in currents.items() if other != session and slot is not None]
+            assert not has or current not in owned + others
+            change, take = rng.random() < 0.3, rng.random() < 0.3
+            ctx.set(dut.take, 0)
+            ctx.set(dut.switch, 0)
+            if change:  # one cycle to find the word, one to change to it
+                following = rng.randrange(shape.sessions)
+                ctx.set(dut.next_session, following)
+                give_back(ctx)
+                await ctx.tick()
+                has, current = ctx.get(dut.has_current), ctx.get(dut.current)
+                currents[session] = current if has else None
+                ctx.set(dut.switch, following != session)
+                ctx.set(dut.session, session)
+                session = following
+            elif take and has:
+                ctx.set(dut.take, 1)
+                owned.append(current)
+                currents[session] = None
+            give_back(ctx)
+            await ctx.tick()
+        ctx.set(dut.take, 0)
+        ctx.set(dut.switch, 0)
+        ctx.set(dut.free.valid, 0)
+        await ctx.tick()
+        # All that nobody owns can be taken: by the session at hand, but for those that are current elsewhere.
+        elsewhere = [slot for other, slot in currents.items() if other != session and slot is not None]
+        others = [s for s in range(shape.sessions) if s not in currents]
+        found = set(owned) | set(elsewhere) | set(others)
+        for _ in range(4 * shape.slots):
+            has = ctx.get(dut.has_current)
+            if has:
+                found.add(ctx.get(dut.current))
+            ctx.set(dut.take, has)
+            await ctx.tick()
+        assert found == set(range(shape.slots))
+
+    simulate(dut, testbench, cycles=20_000)
