@@ -6,16 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tag34.contract import Phase
-from tag34.device import open_device
+from tag34.contract import EventCode, Phase
+from tag34.device import EventRecord, SentRecord, open_device
 from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, damaged_checksum, encode
 from tag34_sim.sim_device import SimDevice
-from tests.sim.bench import START_MS, Bench
+from tests.sim.bench import START_MS, Bench, Stage, tell
+from tests.sim.conftest import SHARED
 
 PEER = Peer()
 CONFIG = PEER.config()
 NOW = START_MS * 10**6
+#: Cycles from the last byte of the message that proves a gap to the moment from which nothing else may begin to leave.
+TO_DECIDE = 4
 #: A host message, and one that waits behind it.
 FIRST, SECOND = encode([(58, "x" * 150)]), encode([(58, "second")])
 
@@ -24,6 +27,14 @@ FIRST, SECOND = encode([(58, "x" * 150)]), encode([(58, "second")])
 def gateware() -> Iterator[SimDevice]:
     """The gateware, of the default size."""
     with open_device("sim:") as opened:
+        assert isinstance(opened, SimDevice)
+        yield opened
+
+
+@pytest.fixture
+def many() -> Iterator[SimDevice]:
+    """The gateware with several sessions."""
+    with open_device("sim:", **SHARED) as opened:
         assert isinstance(opened, SimDevice)
         yield opened
 
@@ -104,3 +115,63 @@ def test_S6_a_request_that_waits_is_dropped_with_its_connection_and_asked_again(
         gateware.disconnect(0)
     assert left[True] > 10
     assert left[False] > 10
+
+
+@pytest.mark.rule("R17", "S3")
+@pytest.mark.parametrize("junk", range(0, 120, 7))
+def test_S3_requests_of_many_sessions_go_before_all_messages_of_the_host(many: SimDevice, junk: int) -> None:
+    """While the host's messages leave one after the other, gaps are proved one after the other."""
+    peers = [Peer(sender=f"PEER{n}") for n in range(many.info.sessions)]
+    lanes = Stage(many)
+    for n, peer in enumerate(peers):
+        Bench(lanes, n, peer=peer, expected=10 * n + 1)
+    for n in range(len(peers)):
+        many.core.send((n + 2) % len(peers), ord("D"), False, 0, SECOND * 3)
+    for n, peer in enumerate(peers[:-1]):
+        many.core.receive(n, b"x" * junk + peer.order(10 * n + 2))
+    many.receive(4, peers[4].order(42))
+    records = many.poll()
+    decided = [record for record in records if isinstance(record, EventRecord) and record.code is EventCode.REQUEST]
+    assert [(record.session, tell(record)) for record in decided] == [
+        (n, f"request {10 * n + 1}-0 R11") for n in range(len(peers))
+    ]
+    sent = [record for record in records if isinstance(record, SentRecord)]
+    assert sorted((record.session, record.msg_type) for record in sent) == [
+        (n, msg_type) for n in range(len(peers)) for msg_type in "2D"
+    ]
+    for n, peer in enumerate(peers):
+        mine = [record for record in sent if record.session == n]
+        assert [record.seq for record in mine] == [1, 2]
+        for record in mine:
+            fields = b"7=%d\x0116=0\x01" % (10 * n + 1) if record.device else SECOND * 3
+            assert record.data == compose(peer.config(), record.msg_type, record.seq, NOW, fields)
+    for event in decided:
+        (request,) = [record for record in sent if record.device and record.session == event.session]
+        before = [r for r in sent if not r.device and event.cycle + TO_DECIDE < r.cycle < request.cycle]
+        assert not before, "it begins behind the decision and before the request"
+
+
+@pytest.mark.rule("R15", "R17", "S6")
+def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(many: SimDevice) -> None:
+    peers = [Peer(sender=f"PEER{n}") for n in range(many.info.sessions)]
+    dropped = set()
+    for cycles in range(90, 400, 6):
+        stage = Stage(many)
+        lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
+        for n in range(len(peers)):
+            many.set_next_out(n, 1)
+        give(many, "D", SECOND * 4)
+        for lane in lanes[1:]:
+            many.core.receive(lane.session, lane.order(2))
+        many.core.run(cycles)
+        many.connect(3, phase=Phase.ACTIVE)
+        stories = [lane.story() for lane in lanes]
+        assert stories[1:3] == [["request 1-0 R11", "R10 2 -> 1"]] * 2
+        assert [lane.requests for lane in (lanes[1], lanes[2], lanes[4])] == [[(1, 0)]] * 3, f"after {cycles} cycles"
+        if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:
+            dropped.add(cycles)
+        assert lanes[3].state.next_out == 1 + len(lanes[3].sent)
+        assert [record.msg_type for record in lanes[0].sent] == ["D"]
+        for lane in lanes:
+            many.disconnect(lane.session)
+    assert dropped
