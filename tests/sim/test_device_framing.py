@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tag34.contract import Phase
+from tag34.contract import HEADER_TAGS, Phase
 from tag34.device import MessageRecord
-from tag34_sim.messages import Peer, checksummed, cut, damaged_checksum, encode, frame
+from tag34_sim.messages import Field, Peer, checksummed, cut, damaged_checksum, encode, frame
 from tests.sim.bench import Bench, tell
 
 MakeBench = Callable[..., Bench]
@@ -214,6 +214,66 @@ def test_F2_msg_type_is_compared_whole(bench: MakeBench) -> None:
     assert [m.msg_type for m in b.messages] == ["AB", "4444"], "records carry four characters"
 
 
+@pytest.mark.rule("F2", "R2")
+@pytest.mark.parametrize(
+    ("fields", "want"),
+    [
+        (b"43=Y\x0134=1\x01", "R9a 1 -> 5"),
+        (b"34=1\x0111=x\x0143=Y\x01", "R9b 1 -> 5"),  # 43 in the body
+        (b"34=1\x0150=43=Y\x01", "R9b 1 -> 5"),  # inside a value
+        (b"34=1\x01143=Y\x01", "R9b 1 -> 5"),  # the end of another tag
+        (b"34=1\x0143=N\x0143=Y\x01", "R9b 1 -> 5"),  # the second occurrence
+        (b"34=1\x0143=Y\x0143=N\x01", "R9a 1 -> 5"),
+        (b"49=OTHER\x0156=OTHER\x0143=Y\x0134=1\x01", "R9a 1 -> 5"),  # second occurrences: the first ones are right
+        (b"11=x\x0149=OTHER\x01", "R4 none -> 5"),
+    ],
+)
+def test_F2_each_field_of_the_header_counts_where_it_stands_first(bench: MakeBench, fields: bytes, want: str) -> None:
+    assert bench(expected=5).feed(with_fields(fields))[-1] == want
+
+
+@pytest.mark.rule("F2", "R2")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        encode([(35, "D"), (49, "OTHER"), (49, "PEER"), (56, "TAG34"), (34, 1)]),
+        encode([(35, "D"), (49, "PEER"), (56, "OTHER"), (56, "TAG34"), (34, 1)]),
+        encode([(35, "D"), (49, "PEER"), (34, 1), (11, "x"), (56, "TAG34")]),
+        encode([(35, "D"), (56, "TAG34"), (34, 1), (58, "49=PEER"), (49, "PEER")]),
+    ],
+)
+def test_F2_comp_ids_count_where_they_stand_first_in_the_header(bench: MakeBench, fields: bytes) -> None:
+    assert bench().feed(frame(fields)) == ["R2 1 -> 1"]
+
+
+@pytest.mark.rule("F2")
+def test_F2_the_header_s_fields_may_stand_in_any_order(bench: MakeBench, rng: random.Random) -> None:
+    b = bench()
+    header: list[Field] = [
+        (49, "PEER"),
+        (56, "TAG34"),
+        (43, "Y"),
+        (97, "Y"),
+        (52, "20240229-23:59:59"),
+        (57, "x"),
+        (90, 3),
+    ]
+    for seq in range(1, 60):
+        fields: list[Field] = [*header, (34, seq)]
+        rng.shuffle(fields)
+        assert b.feed(frame(encode([(35, "D"), *fields, (11, "x")]))) == [f"deliver {seq}", f"R8 {seq} -> {seq + 1}"]
+        assert (b.delivered[-1].possdup, b.delivered[-1].possresend) == (True, True)
+
+
+@pytest.mark.rule("F2")
+def test_F2_no_other_tag_leaves_the_header_open(bench: MakeBench) -> None:
+    b = bench()
+    others = [tag for tag in [*range(1200), 8_000, 34_000, 1_128_000, 34 + 2**32, 10**40] if tag not in HEADER_TAGS]
+    for tag in others:
+        assert b.feed(with_fields(b"%d=1\x0134=1\x01" % tag))[-1] == "R4 none -> 1", tag
+        b.reconnect()
+
+
 # F3
 
 BODY = HEADER + b"58=x\x01"
@@ -381,6 +441,40 @@ def test_F5_a_longer_one_that_is_garbled_is_garbled(bench: MakeBench) -> None:
     assert b.feed(PEER.order(1)) == ["deliver 1", "R8 1 -> 2"]
 
 
+@pytest.mark.rule("F5")
+@pytest.mark.parametrize("over", [0, 1, 2, 7, 4096, 65536])
+def test_F5_around_the_longest_and_far_beyond(bench: MakeBench, over: int) -> None:
+    b = bench()
+    message = sized(1, b.device.info.max_message + over)
+    assert b.feed(message) == (["halted 1 F5", "F5 none -> 1"] if over else ["deliver 1", "R8 1 -> 2"])
+    assert (b.messages[0].offset, b.messages[0].length) == (0, len(message))
+    b.reconnect()
+    seq = b.expected
+    assert b.feed(b.order(seq)) == [f"deliver {seq}", f"R8 {seq} -> {seq + 1}"]
+
+
+@pytest.mark.rule("F5", "F6")
+def test_F5_the_longest_that_a_length_can_say(bench: MakeBench) -> None:
+    """999999 bytes and a right CheckSum, then the same with a wrong one."""
+    body = HEADER + b"58=" + b"x" * (999_999 - len(HEADER) - 4) + b"\x01"
+    message = frame(body)
+    b = bench()
+    assert b.feed(damaged_checksum(message), b.order(1)) == ["F3 none -> 1", "deliver 1", "R8 1 -> 2"]
+    assert b.feed(message) == ["halted 2 F5", "F5 none -> 2"]
+    assert [m.length for m in b.messages] == [len(message), len(b.order(1)), len(message)]
+
+
+@pytest.mark.rule("F5", "R2", "R6")
+def test_F5_nothing_of_it_is_judged(bench: MakeBench) -> None:
+    """Before the Logon, by strangers, with any number: the session cannot go on."""
+    b = bench(phase=Phase.LOGON)
+    size = b.device.info.max_message + 1
+    for peer in (PEER, Peer(sender="OTHER")):
+        long = peer.message("B", "junk", [(58, "x" * size)], possdup=True)
+        assert b.feed(long) == ["halted 1 F5", "F5 none -> 1"]
+        b.reconnect(phase=Phase.LOGON)
+
+
 @pytest.mark.rule("F5", "R1")
 def test_F5_comes_behind_R1(bench: MakeBench) -> None:
     b = bench()
@@ -417,6 +511,36 @@ def test_F6_noise_delays_nothing(bench: MakeBench, noise: bytes) -> None:
     b = bench()
     b.feed(noise, PEER.order(1), PEER.order(2))
     assert [d.seq for d in b.delivered] == [1, 2]
+
+
+@pytest.mark.rule("F6")
+@pytest.mark.parametrize("length", ["999999", "0", "000000", "1", "5"])
+def test_F6_no_length_hangs_or_loses_what_follows(bench: MakeBench, length: str) -> None:
+    """All that it declares is passed over, valid messages included; the next one behind it is found."""
+    b = bench()
+    start = b"8=FIX.4.4\x019=" + length.encode() + b"\x01"
+    before = b.state
+    filling = (PEER.order(1) * (int(length) // len(PEER.order(1)) + 1))[: int(length)]
+    assert b.feed(start, filling) == []
+    assert b.state == before
+    b.feed(b"\x01" * 20)
+    assert b.feed(b.order(1), b.order(2))[-1] == "R8 2 -> 3"
+    assert [m.length for m in b.messages] == [len(start) + len(filling), len(b.order(1)), len(b.order(2))]
+
+
+@pytest.mark.rule("F6", "R15")
+def test_F6_a_partial_message_is_forgotten_at_every_byte(bench: MakeBench) -> None:
+    """However far the old connection got, nothing of it is in the first message of the new one, nor in its sum."""
+    b = bench()
+    for message in (PEER.order(9), PEER.logon(9, reset=True), PEER.gap_fill(9, 20, possdup=True)):
+        for keep in range(1, len(message)):
+            b.device.set_expected(0, 1)
+            assert b.feed(message[:keep]) == []
+            b.reconnect()
+            assert b.feed(b.order(1)) == ["deliver 1", "R8 1 -> 2"], f"{keep} bytes of {message!r}"
+            assert b.messages[-1].offset == 0
+            assert not b.messages[-1].possdup
+            assert b.device.counters(0)["skipped"] == 0
 
 
 @pytest.mark.rule("F6")

@@ -90,6 +90,18 @@ def test_R11_chunks_come_one_at_a_time(bench: MakeBench) -> None:
 
 
 @pytest.mark.rule("R11")
+@pytest.mark.parametrize(
+    ("expected", "seq", "chunk", "end"),
+    [(4_294_967_200, 4_294_967_295, 100, 4_294_967_295), (4_294_967_200, 4_294_967_295, 50, 4_294_967_249)]
+    + [(999_999_995, 1_000_000_100, 10, 1_000_000_004), (99, 200, 1, 99), (9, 200, 92, 100)],
+)
+def test_R11_chunks_of_large_numbers(bench: MakeBench, expected: int, seq: int, chunk: int, end: int) -> None:
+    b = bench(policy=Policy.CHUNK, chunk=chunk, expected=expected)
+    b.feed(b.order(seq))
+    assert b.requests == [(expected, end)]
+
+
+@pytest.mark.rule("R11")
 def test_R11_waits_for_may_request(bench: MakeBench) -> None:
     b = bench(may_request=False)
     assert b.feed(b.orders(3, 4)) == ["R10 3 -> 1", "R10 4 -> 1"]
@@ -195,6 +207,39 @@ def test_R13a_again_for_another_value_of_expected(bench: MakeBench) -> None:
     assert b.feed(b.orders(1, 2, 5, possdup=True))[-2:] == ["request 4-0 R13a", "R10 5 -> 4"]
 
 
+@pytest.mark.rule("R13a", "R14")
+def test_R13a_once_per_value_of_expected_whatever_else_happens(bench: MakeBench) -> None:
+    """Since the recovery opened: neither a timeout, nor may_request, nor time makes it due again."""
+    b = bench(resend_timeout=10)
+    b.feed(b.order(9))
+    assert b.feed(b.order(3, possdup=True))[0] == "request 1-0 R13a"
+    assert b.wait(10) == ["request 1-0 R14"]
+    assert b.feed(b.order(4, possdup=True)) == ["R10 4 -> 1"]
+    b.device.set_may_request(0, False)
+    b.device.set_may_request(0, True)
+    assert b.feed(b.order(5, possdup=True), b.order(3, possdup=True)) == ["R10 5 -> 1", "R10a 3 -> 1"]
+    assert b.feed(b.order(1, possdup=True), b.order(8, possdup=True))[-2:] == ["request 2-0 R13a", "R10 8 -> 2"]
+
+
+@pytest.mark.rule("R13a")
+def test_R13a_while_forbidden_is_not_used_up(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.order(9))
+    b.device.set_may_request(0, False)
+    assert b.feed(b.order(3, possdup=True)) == ["R10 3 -> 1"]
+    b.device.set_may_request(0, True)
+    assert b.feed(b.order(4, possdup=True)) == ["request 1-0 R13a", "R10 4 -> 1"]
+
+
+@pytest.mark.rule("R13a")
+def test_R13a_a_range_that_this_message_opened_is_not_asked_for_twice(bench: MakeBench) -> None:
+    """The gap closes and the next one opens: open before is what counts."""
+    b = bench(policy=Policy.CLOSED)
+    b.feed(b.orders(2, 5))
+    assert b.feed(b.order(1, possdup=True))[-2:] == ["request 3-4 R11", "R8 1 -> 3"]
+    assert b.feed(b.order(4, possdup=True)) == ["request 3-4 R13a", "R10 4 -> 3"]
+
+
 @pytest.mark.rule("R13a")
 def test_R13a_counts_anew_in_a_new_range(bench: MakeBench) -> None:
     b = bench(policy=Policy.CLOSED)
@@ -273,6 +318,55 @@ def test_R14_progress_starts_the_timer_again_and_the_retries_too(bench: MakeBenc
         b.feed(b.order(seq))
     assert b.wait(10) == ["request 8-0 R14"]
     assert b.wait(10) == ["recovery_failed 8"]
+
+
+@pytest.mark.rule("R14")
+@pytest.mark.parametrize(("policy", "end"), [(Policy.INFINITY, 0), (Policy.CLOSED, 8), (Policy.CHUNK, 5)])
+def test_R14_keeps_the_end_of_its_range(bench: MakeBench, policy: Policy, end: int) -> None:
+    """However far expected has come, and whatever was seen above."""
+    b = bench(policy=policy, chunk=5, resend_timeout=10)
+    b.feed(b.order(9))
+    for seq in (1, 2, 3):
+        assert b.wait(10) == [f"request {seq}-{end} R14"]
+        b.feed(b.order(seq, possdup=True), b.order(20 + seq))
+    assert [asked for asked, _ in b.requests] == [1, 1, 2, 3]
+
+
+@pytest.mark.rule("R14")
+def test_R14_retries_are_counted_anew_after_progress(bench: MakeBench) -> None:
+    """A replay that is slow but alive never fails; by a GapFill (R7, R9) as by messages."""
+    b = bench(resend_timeout=10, resend_retries=2)
+    b.feed(b.order(50))
+    progress = [b.order(1), PEER.gap_fill(2, 4), PEER.gap_fill(1, 7, possdup=True), b.order(7, possdup=True)]
+    for message in progress:
+        for _ in range(2):
+            assert b.wait(10) == [f"request {b.expected}-0 R14"]
+        assert b.wait(9) == []
+        b.feed(message)
+    assert b.wait(29) == ["request 8-0 R14"] * 2
+    assert b.wait(1) == ["recovery_failed 8"]
+
+
+@pytest.mark.rule("R13", "R14")
+def test_R14_the_next_range_has_all_its_retries(bench: MakeBench) -> None:
+    b = bench(policy=Policy.CLOSED, resend_timeout=10, resend_retries=1)
+    b.feed(b.orders(2, 4))
+    assert b.wait(19) == ["request 1-1 R14"]
+    b.feed(b.order(1))
+    assert b.wait(19) == ["request 3-3 R14"]
+    assert b.wait(1) == ["recovery_failed 3"]
+
+
+@pytest.mark.rule("R14")
+@pytest.mark.parametrize("retries", [0, 1, 255])
+def test_R14_at_most_so_many_times(bench: MakeBench, retries: int) -> None:
+    b = bench(resend_timeout=3, resend_retries=retries)
+    b.feed(b.order(5))
+    assert b.wait(3 * retries + 2) == ["request 1-0 R14"] * retries
+    assert b.wait(1) == ["recovery_failed 1"]
+    assert b.wait(10_000) == []
+    b.reconnect()
+    assert b.feed(b.order(5)) == ["request 1-0 R11", "R10 5 -> 1"], "the next connection begins anew"
 
 
 @pytest.mark.rule("R14")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tag34.contract import Phase
+from tag34.contract import Phase, Policy
 from tag34_sim.messages import Peer, frame
 from tests.sim.bench import Bench
 
@@ -143,6 +143,76 @@ def test_R3_acts_while_a_logon_is_awaited_but_opens_no_recovery(bench: MakeBench
     assert b.feed(PEER.logon(6)) == ["deliver 6", "R8 6 -> 7"]
 
 
+@pytest.mark.rule("R3", "R11", "R13")
+@pytest.mark.parametrize(
+    ("new", "released", "asked"),
+    [
+        (2, [], (2, 2)),
+        (3, [3, 4], (5, 6)),  # at the first that is held
+        (4, [4], (5, 6)),  # inside what is held
+        (5, [], (5, 6)),  # into a gap, right above what is held
+        (6, [], (6, 6)),  # into a gap, right below what is held
+        (7, [7, 8], (9, 10)),
+        (9, [], (9, 10)),
+        (11, [11], None),  # at the last that is held
+        (12, [], None),
+        (500, [], None),  # far beyond
+    ],
+)
+@pytest.mark.parametrize("policy", list(Policy))
+def test_R3_reset_with_held_numbers_on_both_sides(
+    bench: MakeBench, policy: Policy, new: int, released: list[int], asked: tuple[int, int] | None
+) -> None:
+    """3, 4, 7, 8 and 11 are held: what is below 36 is freed, the rest stays; highest is the highest that is held."""
+    b = bench(policy=policy)
+    b.feed(b.orders(3, 4, 7, 8, 11))
+    after = released[-1] + 1 if released else new
+    request = [] if asked is None else [f"request {asked[0]}-{0 if policy is Policy.INFINITY else 10} R11"]
+    story = [*(f"deliver {seq}" for seq in released), f"recovered {after}", *request, f"R3 1 -> {after}"]
+    assert b.feed(PEER.reset(new)) == story
+    assert b.highest == (new - 1 if new > 11 else 11)
+    assert b.state.recovery is (asked is not None)
+    # What was freed is gone, what was kept is there.
+    b.feed(b.orders(*range(after, 12), possdup=True))
+    assert [d.seq for d in b.delivered] == [*range(new, 12)]
+    assert b.feed(b.order(max(12, new)))[-1] == f"R8 {max(12, new)} -> {max(12, new) + 1}"
+
+
+@pytest.mark.rule("R3", "R10e")
+def test_R3_a_held_gap_fill_at_36_acts(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(PEER.gap_fill(5, 9), b.order(9))
+    assert b.feed(PEER.reset(5)) == ["held_gap_fill 5 9", "deliver 9", "recovered 10", "R3 1 -> 10"]
+
+
+@pytest.mark.rule("R3", "R9")
+def test_R3_earlier_requests_are_not_forgotten(bench: MakeBench) -> None:
+    """Only R5, R15 and the host do that."""
+    b = bench()
+    b.feed(b.order(3), PEER.reset(10), b.order(12))
+    assert b.feed(PEER.gap_fill(1, 12, possdup=True)) == ["deliver 12", "recovered 13", "R9 1 -> 13"]
+
+
+@pytest.mark.rule("R3", "R10")
+def test_R3_far_beyond_the_window_leaves_nothing_behind(bench: MakeBench) -> None:
+    b = bench(expected=50)
+    window = b.device.info.window
+    b.feed(b.orders(*range(51, 50 + window)))
+    assert b.feed(PEER.reset(10_000)) == ["recovered 10000", "R3 1 -> 10000"]
+    seqs = range(10_001, 10_000 + window)
+    assert [line for line in b.feed(b.orders(*seqs)) if line.startswith("R10")] == [
+        f"R10 {seq} -> 10000" for seq in seqs
+    ]
+
+
+@pytest.mark.rule("R3", "R3a", "R3b", "R4")
+def test_R3_takes_no_reset_with_possdup_for_another(bench: MakeBench) -> None:
+    b = bench(expected=5)
+    assert b.feed(PEER.message("4", "x", [(36, 7)], possdup=True)) == ["R3 none -> 7"]
+    assert b.feed(PEER.message("4", 1, [(123, "n"), (36, 7)], possdup=True)) == ["reset_unchanged 7", "R3a 1 -> 7"]
+    assert b.feed(PEER.message("4", 1, [(123, ""), (36, 6)], possdup=True)) == ["R3b 1 -> 7"]
+
+
 @pytest.mark.rule("R3a")
 def test_R3a_reset_to_the_number_expected(bench: MakeBench) -> None:
     b = bench(expected=5)
@@ -212,6 +282,21 @@ def test_R4_the_largest_number_is_legal(bench: MakeBench) -> None:
     assert bench(may_request=False).feed(PEER.message("D", "04294967295")) == ["R10b 4294967295 -> 1"]
 
 
+@pytest.mark.rule("R4", "R5", "R6")
+@pytest.mark.parametrize("phase", [Phase.LOGON, Phase.ACTIVE])
+@pytest.mark.parametrize("msg_type", ["A", "2", "5"])
+def test_R4_whatever_the_type(bench: MakeBench, phase: Phase, msg_type: str) -> None:
+    """A Logon with 141=Y, too: 141 counts with 34=1, not without 34."""
+    b = bench(phase=phase)
+    assert b.feed(PEER.message(msg_type, None, [(141, "Y")])) == ["halted 1 R4", "R4 none -> 1"]
+    assert b.phase is Phase.HALTED
+
+
+@pytest.mark.rule("R4", "R7a")
+def test_R4_comes_before_a_gap_fill(bench: MakeBench) -> None:
+    assert bench().feed(PEER.message("4", "x", [(123, "Y"), (36, 7)])) == ["halted 1 R4", "R4 none -> 1"]
+
+
 @pytest.mark.rule("R4", "R6")
 def test_R4_comes_before_the_wait_for_a_logon(bench: MakeBench) -> None:
     assert bench(phase=Phase.LOGON).feed(PEER.message("D", "x")) == ["halted 1 R4", "R4 none -> 1"]
@@ -279,6 +364,38 @@ def test_R6_a_logon_that_is_not_delivered_does_not_open_the_session(bench: MakeB
     assert b.phase is Phase.LOGON
 
 
+@pytest.mark.rule("R5")
+def test_R5_at_one_and_again(bench: MakeBench) -> None:
+    """It is R5 where R8 would do, and where 1 was had before."""
+    b = bench(phase=Phase.LOGON)
+    assert b.feed(PEER.logon(1, reset=True), PEER.logon(1, reset=True)) == ["deliver 1", "R5 1 -> 2"] * 2
+    assert b.feed(PEER.logon(1, reset=True, possdup=True)) == ["deliver 1", "R5 1 -> 2"]
+    assert b.feed(b.order(2)) == ["deliver 2", "R8 2 -> 3"]
+
+
+@pytest.mark.rule("R5", "R13a")
+def test_R5_a_new_range_is_asked_for_as_the_first(bench: MakeBench) -> None:
+    """Nothing of the old recovery lives on: not its end, not its repeats, not its timer."""
+    b = bench(policy=Policy.CLOSED, resend_timeout=10, resend_retries=1)
+    b.feed(b.order(9), b.order(4, possdup=True))
+    assert b.wait(10) == ["request 1-8 R14"]
+    b.wait(5)
+    assert b.feed(PEER.logon(1, reset=True))[-1] == "R5 1 -> 2"
+    assert b.feed(b.order(5)) == ["request 2-4 R11", "R10 5 -> 2"]
+    assert b.feed(b.order(4, possdup=True)) == ["request 2-4 R13a", "R10 4 -> 2"]
+    assert b.wait(9) == []
+    assert b.wait(1) == ["request 2-4 R14"]
+    assert b.wait(10) == ["recovery_failed 2"]
+
+
+@pytest.mark.rule("R6")
+def test_R6_nothing_is_held_for_later(bench: MakeBench) -> None:
+    b = bench(phase=Phase.LOGON)
+    b.feed(b.orders(2, 3))
+    assert b.feed(PEER.logon(1)) == ["deliver 1", "R8 1 -> 2"]
+    assert b.highest == 1
+
+
 # R7, R8
 
 
@@ -314,6 +431,29 @@ def test_R7a_a_bad_gap_fill_changes_nothing(bench: MakeBench, new: int | str | N
     assert b.feed(PEER.gap_fill(5, new)) == ["R7a 5 -> 5"]
     assert b.device.state(0) == before
     assert b.feed(b.order(5)) == ["deliver 5", "R8 5 -> 6"]
+
+
+@pytest.mark.rule("R7", "R7a")
+@pytest.mark.parametrize("possdup", [False, True])
+def test_R7_possdup_does_not_matter(bench: MakeBench, possdup: bool) -> None:
+    b = bench()
+    assert b.feed(PEER.gap_fill(1, 1, possdup=possdup), PEER.gap_fill(1, 4, possdup=possdup)) == [
+        "R7a 1 -> 1",
+        "R7 1 -> 4",
+    ]
+
+
+@pytest.mark.rule("R7", "R11", "R13")
+@pytest.mark.parametrize("new", [64, 65, 66, 1000])
+def test_R7_beyond_the_window(bench: MakeBench, new: int) -> None:
+    """What is not kept is filled, too; what was seen above is still missing."""
+    b = bench()
+    b.feed(b.orders(2, 30, 64), b.order(1500))
+    released = new == 64
+    after = new + released
+    assert b.feed(PEER.gap_fill(1, new)) == [*["deliver 64"] * released, f"R7 1 -> {after}"]
+    assert (b.highest, b.state.recovery) == (1500, True)
+    assert b.feed(b.order(after + 1))[-1] == f"R10 {after + 1} -> {after}"
 
 
 @pytest.mark.rule("R8")
@@ -389,6 +529,44 @@ def test_R9_compares_with_the_lowest_request(bench: MakeBench) -> None:
     b.feed(b.orders(7), b.order(11))
     assert b.requests[-1][0] == 9
     assert b.feed(PEER.gap_fill(4, 11, possdup=True)) == ["deliver 11", "recovered 12", "R9 4 -> 12"]
+
+
+@pytest.mark.rule("R9", "R9a")
+def test_R9_a_pending_recovery_has_asked_for_nothing(bench: MakeBench) -> None:
+    """The gap is known, but no request was allowed: nobody can be answering one."""
+    b = bench(expected=3, may_request=False)
+    b.feed(b.orders(5, 3))
+    assert b.feed(PEER.gap_fill(3, 5, possdup=True)) == ["R9a 3 -> 4"]
+    b.device.set_may_request(0, True)
+    assert b.story() == ["request 4-0 R11"]
+    assert b.feed(PEER.gap_fill(3, 5, possdup=True)) == ["R9a 3 -> 4"], "and then from 4 on"
+
+
+@pytest.mark.rule("R9", "R15")
+@pytest.mark.parametrize("seq", [1, 2, 3, 4, 5])
+def test_R9_begin_is_compared_with_the_number_of_the_gap_fill(bench: MakeBench, seq: int) -> None:
+    """3 on were asked for, then 6 on: a GapFill from 3 or later may be the answer, one from before cannot."""
+    b = bench(expected=3)
+    b.feed(b.orders(5, 3, 4), b.order(8))
+    assert b.requests == [(3, 0), (6, 0)]
+    rule, after = ("R9", 9) if seq >= 3 else ("R9a", 6)
+    assert b.feed(PEER.gap_fill(seq, 8, possdup=True))[-1] == f"{rule} {seq} -> {after}"
+
+
+@pytest.mark.rule("R9", "R13")
+@pytest.mark.parametrize("policy", [Policy.CLOSED, Policy.CHUNK])
+def test_R9_moves_on_to_the_next_range(bench: MakeBench, policy: Policy) -> None:
+    b = bench(policy=policy)
+    b.feed(b.orders(3, 6, 1))
+    assert b.feed(PEER.gap_fill(1, 4, possdup=True)) == ["recovered 4", "request 4-5 R11", "R9 1 -> 4"]
+
+
+@pytest.mark.rule("R9")
+def test_R9_frees_and_releases_as_R7(bench: MakeBench) -> None:
+    b = bench()
+    b.feed(b.orders(2, 1), b.orders(4, 5, 7, 8))
+    assert b.feed(PEER.gap_fill(2, 7, possdup=True)) == ["deliver 7", "deliver 8", "recovered 9", "R9 2 -> 9"]
+    assert [d.seq for d in b.delivered] == [1, 2, 7, 8]
 
 
 @pytest.mark.rule("R9b")

@@ -8,10 +8,11 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tag34.contract import MAX_SEQ, Phase
+from tag34.contract import MAX_SEQ, Phase, Policy
 from tag34.device import Device, DeviceError, SentRecord
+from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, damaged_checksum, encode
-from tests.sim.bench import Bench, Stage, tell
+from tests.sim.bench import START_MS, Bench, Stage, tell
 
 MakeBench = Callable[..., Bench]
 
@@ -103,6 +104,29 @@ def test_S2_decimal_without_leading_zeros(bench: MakeBench, seq: int) -> None:
     b = bench()
     b.device.set_next_out(0, seq)
     assert b"\x0134=%d\x01" % seq in b.send("0").data
+
+
+@pytest.mark.rule("S2", "R11")
+@pytest.mark.parametrize("seq", [1, 9, 10, 99, 100, 1000, 4294967294])
+def test_S2_all_numbers_of_requests_and_replays_without_leading_zeros(bench: MakeBench, seq: int) -> None:
+    b = bench(expected=seq, policy=Policy.CLOSED)
+    b.device.set_next_out(0, seq)
+    b.feed(b.order(seq + 1))
+    assert b.sent[-1].data.split(b"\x01")[5] == b"34=%d" % seq
+    assert b.sent[-1].data.split(b"\x01")[7:9] == [b"7=%d" % seq, b"16=%d" % seq]
+    assert b.send("8", b"43=Y\x01", seq=seq).data.split(b"\x01")[5] == b"34=%d" % seq
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize("value", [63, 1])
+def test_S1_names_of_every_length(bench: MakeBench, value: int) -> None:
+    peer = Peer("FIX" + "x" * (value - 3) if value > 3 else "FIX", "P" * value, "T" * value)
+    b = bench(peer=peer)
+    b.feed(peer.order(2))
+    b.send("ABCD", b"58=x\x01")
+    for record, body in zip(b.sent, (b"7=1\x0116=0\x01", b"58=x\x01"), strict=True):
+        assert record.data == compose(peer.config(), record.msg_type, record.seq, START_MS * 10**6, body)
+    assert b.feed(peer.order(1))[-1] == "R8 1 -> 3"
 
 
 @pytest.mark.rule("S2")
