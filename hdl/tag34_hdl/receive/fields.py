@@ -131,8 +131,11 @@ class Fields(wiring.Component):
         # Comparison takes a cycle of its own, as block memory is slow to answer.
         compared = Signal(8)
         known = Signal(8)
-        is_begin, is_value, is_end = Signal(), Signal(), Signal()
-        is_theirs, is_ours = Signal(), Signal()
+        is_begin = Signal()
+        is_value = Signal()
+        is_end = Signal()
+        is_theirs = Signal()
+        is_ours = Signal()
         same = Signal()
         m.d.sync += [
             compared.eq(byte),

@@ -108,7 +108,8 @@ class Framer(wiring.Component):
         type_ok = Signal()  # the body began with 35=
         good = Signal()  # nothing wrong so far
 
-        received, framed = Signal(OFFSET), Signal(OFFSET)
+        received = Signal(OFFSET)
+        framed = Signal(OFFSET)
         hunting = Signal()
         blocked = Signal()  # another session's turn, or not known yet whose
         summed = Signal(init=1)  # the byte at hand belongs to the sum

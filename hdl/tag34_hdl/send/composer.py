@@ -231,7 +231,8 @@ class Composer(wiring.Component):
         put_session = Signal(shape.session_bits)
         number = Signal(Number)
         request_session = Signal(shape.session_bits)
-        request_number, host_number = Signal(Number), Signal(Number)
+        request_number = Signal(Number)
+        host_number = Signal(Number)
         m.d.comb += request_session.eq(Mux(request_held, request.session, self.next_session))
         first_number = Number.const({"value": 1, "left": 1})
         if shape.sessions == 1:
@@ -267,7 +268,9 @@ class Composer(wiring.Component):
         begun = Signal()  # its first byte was taken
         is_request = Signal()
         is_replay = Signal()
-        begin, end, seq = Signal(NUMBER), Signal(NUMBER), Signal(NUMBER)
+        begin = Signal(NUMBER)
+        end = Signal(NUMBER)
+        seq = Signal(NUMBER)
         msg_type = Signal(8 * MSG_TYPE_BYTES)
         now = Signal(Time)
 
@@ -282,7 +285,9 @@ class Composer(wiring.Component):
         time_last = Signal(range(28))
         ident_lasts = [Signal(IDENT_BITS, name=f"ident_last_{region}") for region in range(3)]
         body_last = Signal(range(shape.max_message))
-        part_ident, part_rest, part_body = Signal(9), Signal(8), Signal(17)
+        part_ident = Signal(9)
+        part_rest = Signal(8)
+        part_body = Signal(17)
         fixed = len("35=|49=|56=|34=|52=|")
         m.d.comb += decimal.value.eq(part_ident + part_rest + part_body)
         m.d.sync += [
@@ -341,7 +346,9 @@ class Composer(wiring.Component):
         ahead = ahead_port.data
         ahead_source, ahead_then, ahead_what = ahead[:3], ahead[4:6], ahead[6:]
         at = Signal(range(len(PROGRAM)))  # of the step ahead
-        source, summed, what = Signal(3), Signal(), Signal(8)
+        source = Signal(3)
+        summed = Signal()
+        what = Signal(8)
         place = Signal(range(max(64, shape.max_message)))  # byte of the step
         left = Signal.like(place)  # bytes of the step behind this one
         is_last = Signal()  # none
@@ -423,9 +430,12 @@ class Composer(wiring.Component):
                 m.d.comb += character.eq(Array(clock_characters)[place[:5]])
             with m.Case(Source.SUM):
                 m.d.comb += character.eq(Cat(Array(checksum.digits[i] for i in range(3))[place[:2]], C(3, 4)))
-        read, literal = Signal(), Signal(8, reset_less=True)
-        from_ident, from_body = Signal(), Signal()
-        read_summed, read_last = Signal(), Signal()
+        read = Signal()
+        literal = Signal(8, reset_less=True)
+        from_ident = Signal()
+        from_body = Signal()
+        read_summed = Signal()
+        read_last = Signal()
         m.d.comb += [
             self.ident_enable.eq(fire),
             self.ident_addr.eq(Cat(place[:IDENT_BITS], what[:2], session)),
@@ -433,10 +443,14 @@ class Composer(wiring.Component):
             store_read.en.eq(fire),
         ]
         # Block memory is slow to leave: its bytes get a register before they are chosen from.
-        latched, latched_literal = Signal(), Signal(8)
-        latched_ident, latched_body = Signal(8, reset_less=True), Signal(8, reset_less=True)
-        latched_from_ident, latched_from_body = Signal(), Signal()
-        latched_summed, latched_last = Signal(), Signal()
+        latched = Signal()
+        latched_literal = Signal(8)
+        latched_ident = Signal(8, reset_less=True)
+        latched_body = Signal(8, reset_less=True)
+        latched_from_ident = Signal()
+        latched_from_body = Signal()
+        latched_summed = Signal()
+        latched_last = Signal()
         with m.If(advance):
             m.d.sync += [
                 read.eq(fire),

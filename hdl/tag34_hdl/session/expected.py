@@ -65,7 +65,8 @@ class Expected(wiring.Component):
         value, window, chunk, reading = (
             Signal(NUMBER, name=f"{name}_left") for name in ("value", "window", "chunk", "reading")
         )
-        window_carry, chunk_carry = Signal(), Signal()
+        window_carry = Signal()
+        chunk_carry = Signal()
 
         m.d.comb += self.busy.eq(left != 0)
         with m.If(left > 1):

@@ -315,7 +315,8 @@ class Sequencer(wiring.Component):
 
         # -- Sessions: the state is fetched when another one's turn comes, and written back after each transaction
         wanted = Signal.like(session)  # whose state is, or will be, at hand
-        for_command, for_due = Signal(), Signal()  # what it is fetched for; else for its bytes
+        for_command = Signal()  # what it is fetched for; else for its bytes
+        for_due = Signal()
         timer_ran = Signal()  # as written back last
         put = Signal()
         busy = Signal()

@@ -82,7 +82,8 @@ class Slots(wiring.Component):
             with m.If(self.read_enable):
                 m.d.sync += byte.eq(read.data)
             latched.append(byte)
-        bank_read, bank_latched = Signal(len(read_bank)), Signal(len(read_bank))
+        bank_read = Signal(len(read_bank))
+        bank_latched = Signal(len(read_bank))
         with m.If(self.read_enable):
             m.d.sync += [bank_read.eq(read_bank), bank_latched.eq(bank_read)]
         m.d.comb += self.read_data.eq(Array(latched)[bank_latched])
