@@ -18,7 +18,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint format types docs timing clean
+.PHONY: help setup demo test coverage lint format types docs timing soak clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ types: $(READY)  ## mypy
 
 docs: $(READY)  ## make docs/rules.md of its sources
 	@$(BIN)/python -m tests.rules.page
+
+soak: $(READY)  ## random traffic, gateware against golden model (ARGS="--messages 1000000 --sessions 64 --seed 1")
+	@$(BIN)/tag34 soak $(ARGS)
 
 timing: $(READY)  ## route the core on ECP5, print clock and area by component
 	@$(BIN)/python -m tag34_boards.timing $(ARGS)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Protocol, runtime_checkable
 
-from tag34.device import Device, Record, SentRecord, SessionState
+from tag34.device import (
+    DeliverRecord,
+    Device,
+    DeviceError,
+    EventRecord,
+    MessageRecord,
+    Record,
+    SentRecord,
+    SessionState,
+)
 
 from .traffic import Operation, perform
 
@@ -14,8 +27,8 @@ from .traffic import Operation, perform
 class Difference:
     """The first operation after which two devices differ, and what each of them said.
 
-    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: why it was refused, else the records
-        (without cycles, sent messages last), or the states if the records agree.
+    Members: ``index`` of the operation, ``operation``, ``left`` and ``right``: why it was refused or could not be read,
+        else the records (without cycles, sent messages last), or the states if the records agree.
     """
 
     index: int
@@ -24,17 +37,22 @@ class Difference:
     right: str | list[Record] | SessionState
 
     def __str__(self) -> str:
-        lines = [f"operation {self.index}: {self.operation}"]
+        lines = [f"operation {self.index}: {_short(self.operation)}"]
         if isinstance(self.left, list) and isinstance(self.right, list):
             same = 0
             while self.left[same : same + 1] and self.left[same : same + 1] == self.right[same : same + 1]:
                 same += 1
             lines.append(f"the first {same} records agree, then")
-            lines += [f"  left  {record}" for record in self.left[same : same + 3]]
-            lines += [f"  right {record}" for record in self.right[same : same + 3]]
+            lines += [f"  left  {_short(record)}" for record in self.left[same : same + 3]]
+            lines += [f"  right {_short(record)}" for record in self.right[same : same + 3]]
         else:
             lines += [f"  left  {self.left or 'done'}", f"  right {self.right or 'done'}"]
         return "\n".join(lines)
+
+
+def _short(what: object) -> str:
+    text = str(what)
+    return text if len(text) <= 1000 else f"{text[:500]} ... {text[-500:]}"
 
 
 def comparable(records: Iterable[Record]) -> list[Record]:
@@ -54,12 +72,104 @@ def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Dif
         refused = [perform(device, operation) for device in (left, right)]
         if refused[0] != refused[1]:
             return Difference(index, operation, refused[0], refused[1])
-        said = [comparable(device.poll()) for device in (left, right)]
-        if said[0] != said[1]:
-            return Difference(index, operation, said[0], said[1])
+        said = [_poll(device) for device in (left, right)]
+        told = [records if isinstance(records, str) else comparable(records) for records in said]
+        if told[0] != told[1]:
+            return Difference(index, operation, told[0], told[1])
         if "session" in operation.arguments:
             session = operation.arguments["session"]
-            states = [device.state(session) for device in (left, right)]
+            states = [_state(device, session) for device in (left, right)]
             if states[0] != states[1]:
                 return Difference(index, operation, states[0], states[1])
     return None
+
+
+@runtime_checkable
+class Unbroken(Protocol):
+    """A device that takes bytes of many connections at a time."""
+
+    def receive_all(self, pieces: Iterable[tuple[int, bytes]]) -> None:
+        """Session and bytes, each piece right behind the one before."""
+
+
+def perform_unbroken(device: Device, operations: Sequence[Operation]) -> list[str]:
+    """Carry out the operations, bytes that follow on bytes without a pause where the device can do that. What was
+    refused, and why."""
+    refused = []
+    unbroken = device if isinstance(device, Unbroken) else None
+    for receives, group in groupby(operations, lambda operation: operation.verb == "receive"):
+        if receives and unbroken is not None:
+            try:
+                unbroken.receive_all((piece.arguments["session"], piece.arguments["data"]) for piece in group)
+            except (DeviceError, ValueError) as error:
+                refused.append(f"{type(error).__name__}: {error}")
+        else:
+            refused += filter(None, (perform(device, operation) for operation in group))
+    return refused
+
+
+@dataclass
+class Said:
+    """What a device said in a row of operations: what it ``refused``, its ``records``, and the ``states`` of its
+    sessions afterwards."""
+
+    refused: list[str]
+    records: list[Record]
+    states: dict[int, SessionState | str]
+
+
+def listen(device: Device, operations: Sequence[Operation], refused: list[str]) -> Said:
+    """All that the device said in these operations, which it has carried out, and what it ``refused`` of them."""
+    records = _poll(device)
+    if isinstance(records, str):
+        refused, records = [*refused, records], []
+    sessions = {operation.arguments["session"] for operation in operations if "session" in operation.arguments}
+    return Said(refused, records, {session: _state(device, session) for session in sorted(sessions)})
+
+
+def unlike(index: int, operation: Operation, left: Said, right: Said) -> Difference | None:
+    """Compare what two devices said in a row of operations that ends with ``operation``: per session, as
+    :class:`~tag34.device.Device` has it."""
+    if left.refused != right.refused:
+        return Difference(index, operation, "; ".join(left.refused), "; ".join(right.refused))
+    told = _by_session(left.records), _by_session(right.records)
+    if told[0] != told[1]:
+        session = min(key for key in {*told[0], *told[1]} if told[0].get(key) != told[1].get(key))[0]
+        of_session = [comparable(r for r in said.records if r.session == session) for said in (left, right)]
+        return Difference(index, operation, of_session[0], of_session[1])
+    for session, state in left.states.items():
+        if state != right.states[session]:
+            return Difference(index, operation, state, right.states[session])
+    return None
+
+
+#: All of a record but its cycle.
+_PLAIN = {
+    kind: attrgetter(*(field.name for field in fields(kind) if field.name != "cycle"))
+    for kind in (MessageRecord, DeliverRecord, SentRecord, EventRecord)
+}
+
+
+def _by_session(records: Iterable[Record]) -> dict[tuple[int, bool], list[Any]]:
+    """What was said of each session, messages that left apart, without cycles."""
+    told = defaultdict[tuple[int, bool], list[Any]](list)
+    for record in records:
+        kind = type(record)
+        told[record.session, kind is SentRecord].append((kind, _PLAIN[kind](record)))
+    return told
+
+
+def _poll(device: Device) -> list[Record] | str:
+    """The device's records, or why they cannot be read."""
+    try:
+        return device.poll()
+    except (DeviceError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _state(device: Device, session: int) -> SessionState | str:
+    """The session's state, or why it cannot be read."""
+    try:
+        return device.state(session)
+    except (DeviceError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
@@ -98,6 +99,14 @@ class SimDevice(CheckedDevice):
         """Let the core's inputs pause and its outputs not be ready, at random by ``seed``, in these shares of the
         cycles (0 to 0.95)."""
         self.core.stalls(seed, inputs, outputs)
+
+    def receive_all(self, pieces: Iterable[tuple[int, bytes]]) -> None:
+        """Bytes of many connections, session and bytes, each piece right behind the one before: the core does not come
+        to rest between them, as it does between calls of :meth:`receive`."""
+        for session, data in pieces:
+            self._check(session)
+            self.core.receive(session, bytes(data))
+        self._rest()
 
     def close(self) -> None:
         """See :meth:`Device.close`."""
