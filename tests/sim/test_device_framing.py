@@ -530,17 +530,20 @@ def test_F6_no_length_hangs_or_loses_what_follows(bench: MakeBench, length: str)
 
 @pytest.mark.rule("F6", "R15")
 def test_F6_a_partial_message_is_forgotten_at_every_byte(bench: MakeBench) -> None:
-    """However far the old connection got, nothing of it is in the first message of the new one, nor in its sum."""
+    """However far the old connection got: nothing of it is in the new one's first message, in its sum or its place.
+
+    And what would have been the rest of it means nothing on the new connection.
+    """
     b = bench()
     for message in (PEER.order(9), PEER.logon(9, reset=True), PEER.gap_fill(9, 20, possdup=True)):
         for keep in range(1, len(message)):
-            b.device.set_expected(0, 1)
-            assert b.feed(message[:keep]) == []
-            b.reconnect()
-            assert b.feed(b.order(1)) == ["deliver 1", "R8 1 -> 2"], f"{keep} bytes of {message!r}"
-            assert b.messages[-1].offset == 0
-            assert not b.messages[-1].possdup
-            assert b.device.counters(0)["skipped"] == 0
+            for rest in (b"", message[keep:]):
+                b.device.set_expected(0, 1)
+                assert b.feed(message[:keep]) == []
+                b.reconnect()
+                assert b.feed(rest, b.order(1)) == ["deliver 1", "R8 1 -> 2"], f"{keep} bytes of {message!r}"
+                assert b.messages[-1].offset == b.device.counters(0)["skipped"] == len(rest)
+                assert not b.messages[-1].possdup
 
 
 @pytest.mark.rule("F6")
