@@ -10,19 +10,18 @@
 
 namespace {
 
-// A payload port is an integer or an array of 32-bit words, depending on its width.
-template <typename T> void put(T& port, unsigned low, unsigned bits, uint64_t value) {
-    for (unsigned i = 0; i < bits; i++) {
-        const T one = T(1) << (low + i);
-        port = (value >> i & 1) ? T(port | one) : T(port & ~one);
+// A payload port is an integer or an array of 32-bit words, depending on its width. What goes in is packed once, before its turn comes.
+struct Packed {
+    uint32_t words[4] = {};
+    void put(unsigned low, unsigned bits, uint64_t value) {
+        for (unsigned i = 0; i < bits; i++) words[(low + i) / 32] |= uint32_t(value >> i & 1) << ((low + i) % 32);
     }
+};
+template <typename T> void offer(T& port, const Packed& packed) {
+    port = T(packed.words[0] | uint64_t(packed.words[1]) << 32);
 }
-template <std::size_t N> void put(VlWide<N>& port, unsigned low, unsigned bits, uint64_t value) {
-    for (unsigned i = 0; i < bits; i++) {
-        const unsigned at = low + i;
-        const uint32_t one = uint32_t(1) << (at % 32);
-        port[at / 32] = (value >> i & 1) ? (port[at / 32] | one) : (port[at / 32] & ~one);
-    }
+template <std::size_t N> void offer(VlWide<N>& port, const Packed& packed) {
+    for (std::size_t i = 0; i < N; i++) port[i] = packed.words[i];
 }
 template <typename T> uint64_t get(const T& port, unsigned low, unsigned bits) {
     return (uint64_t(port) >> low) & (bits == 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1);
@@ -36,20 +35,6 @@ template <std::size_t N> uint64_t get(const VlWide<N>& port, unsigned low, unsig
 constexpr unsigned COUNT_AT = 8 * WIDTH, SESSION_AT = COUNT_AT + COUNT_BITS, LAST_AT = SESSION_AT + SESSION_BITS;
 constexpr unsigned RECORD_WORDS = (RECORD_BITS + 31) / 32;
 
-struct Beat {
-    uint64_t data;
-    uint8_t count;
-    uint16_t session;
-    bool last;
-};
-struct Header {
-    uint16_t session;
-    uint32_t msg_type;
-    bool replay;
-    uint64_t seq;
-    bool body;
-};
-
 // Messages that came out: all bytes in a row, and where each message ends.
 struct Output {
     std::vector<uint8_t> bytes;
@@ -59,8 +44,7 @@ struct Output {
 struct Core {
     VerilatedContext context;
     Vtag34_core top{&context, "core"};
-    std::deque<Beat> rx, body;
-    std::deque<Header> headers;
+    std::deque<Packed> rx, body, headers;
     Output deliver, tx;
     std::vector<uint8_t> records;
     uint64_t cycles = 0;
@@ -79,11 +63,11 @@ struct Core {
     }
     ~Core() { top.final(); }
 
+    // Nothing in the design looks at the falling edge: it comes along with the next inputs.
     void clock() {
         top.clk = 1;
         top.eval();
         top.clk = 0;
-        top.eval();
         cycles++;
     }
     bool chance(unsigned of256) {
@@ -92,12 +76,6 @@ struct Core {
         random ^= random >> 7;
         random ^= random << 17;
         return (random >> 24 & 255) < of256;
-    }
-    template <typename P> void offer(P& payload, const Beat& beat) {
-        put(payload, 0, 8 * WIDTH, beat.data);
-        put(payload, COUNT_AT, COUNT_BITS, beat.count);
-        put(payload, SESSION_AT, SESSION_BITS, beat.session);
-        put(payload, LAST_AT, 1, beat.last);
     }
     template <typename P> void collect(Output& out, const P& payload) {
         const uint64_t data = get(payload, 0, 8 * WIDTH);
@@ -118,12 +96,7 @@ struct Core {
         }
         if (!header_offered && !headers.empty() && !chance(stall_in)) {
             header_offered = true;
-            const Header& header = headers.front();
-            put(top.send_header___05Fpayload, 0, SESSION_BITS, header.session);
-            put(top.send_header___05Fpayload, SESSION_BITS, 32, header.msg_type);
-            put(top.send_header___05Fpayload, SESSION_BITS + 32, 1, header.replay);
-            put(top.send_header___05Fpayload, SESSION_BITS + 33, 40, header.seq);
-            put(top.send_header___05Fpayload, SESSION_BITS + 73, 1, header.body);
+            offer(top.send_header___05Fpayload, headers.front());
         }
         top.rx___05Fvalid = rx_offered;
         top.send_body___05Fvalid = body_offered;
@@ -157,11 +130,14 @@ struct Core {
     bool rests() const { return rx.empty() && body.empty() && headers.empty() && top.idle; }
 };
 
-void push_beats(std::deque<Beat>& queue, uint16_t session, const uint8_t* bytes, size_t size, bool mark_last) {
+void push_beats(std::deque<Packed>& queue, uint16_t session, const uint8_t* bytes, size_t size, bool mark_last) {
     for (size_t at = 0; at < size; at += WIDTH) {
-        Beat beat{0, 0, session, false};
-        for (size_t i = at; i < size && i < at + WIDTH; i++) beat.data |= uint64_t(bytes[i]) << (8 * beat.count++);
-        beat.last = mark_last && at + WIDTH >= size;
+        Packed beat;
+        size_t count = 0;
+        for (; count < WIDTH && at + count < size; count++) beat.put(8 * count, 8, bytes[at + count]);
+        beat.put(COUNT_AT, COUNT_BITS, count);
+        beat.put(SESSION_AT, SESSION_BITS, session);
+        beat.put(LAST_AT, 1, mark_last && at + WIDTH >= size);
         queue.push_back(beat);
     }
 }
@@ -186,7 +162,13 @@ void tag34_receive(void* handle, uint16_t session, const uint8_t* bytes, size_t 
 
 void tag34_send(void* handle, uint16_t session, uint32_t msg_type, int replay, uint64_t seq, const uint8_t* bytes, size_t size) {
     Core& core = *static_cast<Core*>(handle);
-    core.headers.push_back(Header{session, msg_type, replay != 0, seq, size != 0});
+    Packed header;
+    header.put(0, SESSION_BITS, session);
+    header.put(SESSION_BITS, 32, msg_type);
+    header.put(SESSION_BITS + 32, 1, replay != 0);
+    header.put(SESSION_BITS + 33, 40, seq);
+    header.put(SESSION_BITS + 73, 1, size != 0);
+    core.headers.push_back(header);
     push_beats(core.body, session, bytes, size, true);
 }
 

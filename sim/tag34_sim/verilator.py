@@ -71,6 +71,21 @@ def compiler() -> str:
     return path
 
 
+#: The message memory (:class:`tag34_hdl.session.slots.ExternalMemory`).
+MEMORY = """
+module tag34_message_memory #(parameter WORDS = 1) (
+  input clk,
+  input write, input [$clog2(WORDS)-1:0] write_address, input [7:0] write_data,
+  input read, input [$clog2(WORDS)-1:0] read_address, output reg [7:0] read_data
+);
+  reg [7:0] words [0:WORDS-1];
+  always @(posedge clk) begin
+    if (read) read_data <= words[read_address];
+    if (write) words[write_address] <= write_data;
+  end
+endmodule
+"""
+
 _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?:    .*\n)*?  end\n", re.MULTILINE)
 _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
@@ -81,9 +96,10 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     from amaranth.back.verilog import convert
 
     from tag34_hdl.core import Core
+    from tag34_hdl.session.slots import ExternalMemory
 
-    text = convert(Core(shape), name=name, strip_internal_attrs=True)
-    return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text)
+    text = convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True)
+    return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text) + MEMORY
 
 
 def content_key(shape: Shape, harness: str) -> str:

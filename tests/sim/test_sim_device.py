@@ -52,7 +52,7 @@ def test_it_is_found_by_its_url() -> None:
             {"colour": "red", "bogus": 1},
             "options sessions, .*, hold, hold_limit, not bogus, colour",
         ),
-        ("sim:", {"sessions": 2}, "sim: sessions must be 1, not 2"),
+        ("sim:", {"sessions": 1025}, "sim: sessions must be 1 to 1024, not 1025"),
         ("sim:", {"window": 5000}, "sim: window must be 2 to 1024 numbers, not 5000"),
         ("sim:", {"max_message": 1 << 20}, "sim: max_message must be 64 to 65536 bytes, not 1048576"),
     ],
