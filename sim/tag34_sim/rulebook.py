@@ -431,7 +431,7 @@ TABLES: Final = (
                 " RECOVERY_FAILED and HALTED",
                 when="recovery is open and `expected` has not moved for `resend_timeout`",
                 golden=("rules:Session.pass_ticks",),
-                gateware=_RECOVERY,
+                gateware=("session.timers:Timers", *_RECOVERY),
                 host=("session:Session.next_timeout", "conversation:Conversation._on_event"),
             ),
             Row(
@@ -448,7 +448,7 @@ TABLES: Final = (
                 "R16",
                 "The device holds its input back (`ready` is low) and drops nothing",
                 when="the host is slow",
-                gateware=("session.slots:Slots", "session.sequencer:Sequencer", "session.release:Release"),
+                gateware=("session.teller:Teller", "session.sequencer:Sequencer", "receive.framer:Framer"),
                 note="In the golden model nothing is slow: every call has finished its work when it returns.",
             ),
             Row(
@@ -465,7 +465,7 @@ TABLES: Final = (
                 " and go on after bytes of session B",
                 when="there are many sessions",
                 golden=("model:Golden",),
-                gateware=("core:Core",),
+                gateware=("core:Core", "receive.framer:Framer", "session.table:Table", "session.table:Context"),
                 host=("hub:DeviceHub",),
             ),
         ),
@@ -518,8 +518,8 @@ TABLES: Final = (
             Row(
                 "S6",
                 "A ResendRequest that was not out when its connection dropped was not sent (R15).",
-                golden=("rules:Session.connect",),
                 gateware=("send.composer:Composer",),
+                note="In the golden model no request waits: it leaves within the call that causes it.",
             ),
         ),
         lead=(

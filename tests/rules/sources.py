@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tag34_sim.rulebook import SIDES
+from tag34_sim.rulebook import RULES, SIDES
 
 ROOT = Path(__file__).parents[2]
 #: Folder of each package.
@@ -56,6 +57,19 @@ def place(side: str, name: str) -> Place:
     if symbol not in dict(_functions(_tree(ROOT / path).body)):
         raise LookupError(f"{name}: {path} has no class, function or method {symbol}")
     return Place(str(path), symbol)
+
+
+_ID = re.compile(r"\b([FRSH]\d+[a-fA-F]?)\b(?:`* to `*([FRSH]\d+[a-f]?)\b)?")
+
+
+def named_rules(path: str) -> set[str]:
+    """The rules that a file names, in its text or by :class:`tag34.contract.Rule`; also those of ``R1 to R6``."""
+    order, found = list(RULES), set()
+    for first, last in _ID.findall((ROOT / path).read_text(encoding="utf-8")):
+        begin, end = (name[:1] + name[1:].lower() for name in (first, last or first))
+        if begin in RULES and end in RULES:
+            found |= set(order[order.index(begin) : order.index(end) + 1])
+    return found
 
 
 def _marked(nodes: list[ast.expr], where: str) -> Iterator[str]:

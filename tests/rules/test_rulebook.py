@@ -48,6 +48,15 @@ def test_a_rule_lives_where_it_says(rule: str) -> None:
     )
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_where_a_rule_lives_it_is_named(rule: str) -> None:
+    """Each side that has to do it: at least one of its files says so."""
+    named_as = {"R10f": "R10"}.get(rule, rule)  # a HOLD as any other
+    for side in ["host"] if rule.startswith("H") else ["golden", "gateware"]:
+        places = [sources.place(side, name) for name in RULES[rule].places(side)]
+        assert not places or any(named_as in sources.named_rules(place.path) for place in places), places
+
+
 @pytest.mark.parametrize("name", ["rules:Session.judge", "rule:Session", "rules", "rules:"])
 def test_a_place_that_is_not_there_is_found_out(name: str) -> None:
     with pytest.raises(LookupError, match=re.escape(name)):
