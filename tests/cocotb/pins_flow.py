@@ -7,6 +7,7 @@ from itertools import repeat
 from typing import Any
 
 import cocotb
+import pytest
 from cocotb.task import bridge
 
 from tag34.contract import Command, Phase
@@ -45,6 +46,7 @@ def losses(rng: random.Random, peer: Peer, rounds: int, window: int) -> bytes:
 
 @cocotb.test()
 @cocotb.parametrize(stalled=["tx", "deliver", "records", "tx deliver records"])
+@pytest.mark.rule("R16")
 async def long_stall(dut: Any, stalled: str) -> None:
     """Streams stop in the middle of the traffic and go on much later: all is as if they had not."""
     bench = await Bench.start(dut)
@@ -88,6 +90,7 @@ async def no_output_needed(dut: Any) -> None:
 
 
 @cocotb.test()
+@pytest.mark.rule("S3")
 async def request_goes_first(dut: Any) -> None:
     """A ResendRequest waits for the message that is leaving, and goes ahead of those that wait (S3)."""
     bench = await Bench.start(dut)

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 import cocotb
+import pytest
 
 from tag34.contract import EventCode, Rule
 from tag34.device import DeliverRecord, EventRecord, MessageRecord, SentRecord
@@ -36,6 +37,7 @@ def ends(bench: Bench, messages: list[bytes]) -> list[int]:
 
 @cocotb.test()
 @cocotb.parametrize(shape=list(SHAPES))
+@pytest.mark.rule("R11")
 async def resend_request(dut: Any, shape: str) -> None:
     """From the message that proves a gap to the ResendRequest: within the budget, and always the same."""
     bench = await Bench.start(dut)
@@ -70,6 +72,7 @@ async def resend_request(dut: Any, shape: str) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(shape=list(SHAPES))
+@pytest.mark.rule("R8")
 async def delivery(dut: Any, shape: str) -> None:
     """From the last byte of a message in order to its first byte delivered: within the budget, and always the same."""
     bench = await Bench.start(dut)
@@ -119,6 +122,7 @@ async def throughput(dut: Any) -> None:
 
 
 @cocotb.test()
+@pytest.mark.rule("R12")
 async def release_of_a_whole_window(dut: Any) -> None:
     """One message releases a whole window: a short message behind it may wait, a few cycles for each one released."""
     bench = await Bench.start(dut)

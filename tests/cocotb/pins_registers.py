@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import cocotb
+import pytest
 
 from tag34.contract import (
     CONTRACT_VERSION,
@@ -149,6 +150,7 @@ async def cycle_counter(dut: Any) -> None:
 
 
 @cocotb.test()
+@pytest.mark.rule("S5")
 async def time(dut: Any) -> None:
     """The TIME registers take effect with TIME_LOAD; the clock stands still, or runs by the nanoseconds of a cycle."""
     bench = await Bench.start(dut)
@@ -180,6 +182,7 @@ async def time(dut: Any) -> None:
 
 
 @cocotb.test()
+@pytest.mark.rule("R14")
 async def ticks(dut: Any) -> None:
     """Timer ticks come from TICK, or one every TICK_CYCLES + 1 cycles: R14 repeats a request by them."""
     bench = await Bench.start(dut)
@@ -206,6 +209,7 @@ async def ticks(dut: Any) -> None:
 
 
 @cocotb.test()
+@pytest.mark.rule("R11", "R14")
 async def session_state(dut: Any) -> None:
     """STATE, EXPECTED, HIGHEST, NEXT_OUT and the byte counts follow what happens; COUNTER counts rule by rule."""
     bench = await Bench.start(dut)

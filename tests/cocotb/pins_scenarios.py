@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import cocotb
+import pytest
 from cocotb.task import bridge
 
 from tag34.contract import EventCode, Phase
@@ -26,6 +27,7 @@ STEADY = {kind: weight for kind, weight in MIX.items() if kind not in ("reset", 
 
 @cocotb.test()
 @cocotb.parametrize(stalls=[0.0, 0.5], number=[0, 1])
+@pytest.mark.rule("R12", "R16")
 async def as_the_model(dut: Any, stalls: float, number: int) -> None:
     """All that a host can do, and all that a peer may send: records, deliveries, sent bytes, state and counters."""
     bench = await Bench.start(dut, stalls=stalls)
@@ -46,6 +48,7 @@ async def as_the_model(dut: Any, stalls: float, number: int) -> None:
 
 @cocotb.test()
 @cocotb.parametrize(stalls=[0.0, 0.4])
+@pytest.mark.rule("S1", "S2", "S3", "S4")
 async def both_directions_at_once(dut: Any, stalls: float) -> None:
     """Host messages are composed while bytes arrive: neither disturbs the other, and all leave whole (S1 to S4)."""
     bench = await Bench.start(dut, stalls=stalls)

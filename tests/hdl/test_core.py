@@ -125,6 +125,7 @@ def run(messages: list[bytes], *, apart: bool) -> Run:
     return result
 
 
+@pytest.mark.rule("R11")
 def test_a_request_is_offered_soon_and_always_as_soon() -> None:
     messages: list[bytes] = []
     proofs: list[int] = []
@@ -138,6 +139,7 @@ def test_a_request_is_offered_soon_and_always_as_soon() -> None:
     assert len(set(latencies)) == 1, "no jitter"
 
 
+@pytest.mark.rule("R8")
 def test_a_message_in_order_is_delivered_soon_and_always_as_soon() -> None:
     messages = [PEER.order(seq, "x" * seq) for seq in range(1, 7)]
     result = run(messages, apart=True)
@@ -163,6 +165,7 @@ def test_one_beat_per_cycle_on_back_to_back_messages() -> None:
     assert [data for _, data in result.deliver] == [PEER.order(seq) for seq in range(1, 8)]
 
 
+@pytest.mark.rule("R16")
 def test_R16_a_host_that_takes_nothing_holds_back_the_input_and_loses_nothing() -> None:
     core = simulation().component
     records, deliver, tx = Sink(core.records), Sink(core.deliver), Sink(core.tx)
@@ -191,6 +194,7 @@ def test_R16_a_host_that_takes_nothing_holds_back_the_input_and_loses_nothing() 
     assert [data for _, data in starts(deliver)] == messages
 
 
+@pytest.mark.rule("R12", "R16")
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
 def test_scenarios_are_those_of_the_model(stalls: float, seed: int) -> None:
     core = AmaranthCore(SHAPE)

@@ -155,6 +155,7 @@ def test_the_halves_of_a_wide_register_belong_together(name: str, port: Any, rng
     run(testbench)
 
 
+@pytest.mark.rule("F4")
 def test_framed_and_partial_are_of_the_moment_of_bytes(rng: random.Random) -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
         for _ in range(5):
@@ -229,6 +230,7 @@ async def take_ticks(ctx: Any, dut: Registers, cycles: int) -> int:
     return taken
 
 
+@pytest.mark.rule("R14")
 @pytest.mark.parametrize("ticks", [0, 1, 2, 17])
 def test_ticks_of_the_host_come_one_after_the_other(ticks: int) -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
@@ -243,6 +245,7 @@ def test_ticks_of_the_host_come_one_after_the_other(ticks: int) -> None:
     run(testbench)
 
 
+@pytest.mark.rule("R14")
 @pytest.mark.parametrize("period", [2, 5, 48])
 def test_ticks_of_the_prescaler(period: int) -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
@@ -258,6 +261,7 @@ def test_ticks_of_the_prescaler(period: int) -> None:
     run(testbench)
 
 
+@pytest.mark.rule("S5")
 def test_the_time_is_written_to_the_clock_and_read_from_it() -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
         words = {"TIME_DATE": 0x20240229, "TIME_DAY": 0x235958, "TIME_MILLI": 0x123, "TIME_NANO": 0x456789}
@@ -276,6 +280,7 @@ def test_the_time_is_written_to_the_clock_and_read_from_it() -> None:
     run(testbench)
 
 
+@pytest.mark.rule("R2", "S1")
 def test_idents_go_to_their_region(rng: random.Random) -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
         for _ in range(20):

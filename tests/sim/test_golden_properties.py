@@ -66,6 +66,7 @@ def requests_per_range(records: list[Record]) -> None:
             opened = False
 
 
+@pytest.mark.rule("F4", "F6")
 @given(st.binary(max_size=2000), SEEDS)
 def test_F6_any_bytes(data: bytes, seed: int) -> None:
     model = golden()
@@ -82,6 +83,7 @@ FRAGMENTS = [
 ]
 
 
+@pytest.mark.rule("F1")
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=40), SEEDS)
 def test_F1_chunks_have_no_meaning(fragments: list[bytes], seed: int) -> None:
     data = b"".join(fragments)
@@ -93,6 +95,7 @@ def test_F1_chunks_have_no_meaning(fragments: list[bytes], seed: int) -> None:
     assert (whole.state(0), whole.counters(0)) == (pieces.state(0), pieces.counters(0))
 
 
+@pytest.mark.rule("F4")
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=40))
 def test_F4_frames_lie_one_behind_the_other(fragments: list[bytes]) -> None:
     data = b"".join(fragments)
@@ -108,6 +111,7 @@ def test_F4_frames_lie_one_behind_the_other(fragments: list[bytes]) -> None:
     assert framer.skipped >= 0
 
 
+@pytest.mark.rule("F4")
 @given(SEEDS, st.integers(1, 30))
 def test_F4_a_valid_message_behind_the_declared_end_is_found(seed: int, count: int) -> None:
     rng = random.Random(seed)
@@ -120,6 +124,7 @@ def test_F4_a_valid_message_behind_the_declared_end_is_found(seed: int, count: i
     assert [record.seq for record in model.poll() if isinstance(record, DeliverRecord)] == [1]
 
 
+@pytest.mark.rule("R12")
 @given(SEEDS, st.sampled_from(list(Policy)), st.sampled_from([1, 2, 5, 64]))
 def test_R12_every_session_ascends_and_tells_nothing_twice(seed: int, policy: Policy, window: int) -> None:
     rng = random.Random(seed)
@@ -132,6 +137,7 @@ def test_R12_every_session_ascends_and_tells_nothing_twice(seed: int, policy: Po
     requests_per_range(records)
 
 
+@pytest.mark.rule("R12")
 @pytest.mark.parametrize("case", range(8))
 def test_R12_every_scenario_ascends(case: int, seed: int) -> None:
     device = ModelDevice(sessions=2, window=8, max_message=400)
@@ -144,6 +150,7 @@ def test_R12_every_scenario_ascends(case: int, seed: int) -> None:
         check([record for record in records if record.session == session])
 
 
+@pytest.mark.rule("R11", "R12", "R13")
 @given(SEEDS)
 def test_R13_a_peer_that_replays_gets_everything_through(seed: int) -> None:
     """A peer loses and doubles messages, and replays what it is asked for with losses: in the end all is delivered."""
@@ -173,6 +180,7 @@ def test_R13_a_peer_that_replays_gets_everything_through(seed: int) -> None:
     assert not model.state(0).recovery
 
 
+@pytest.mark.rule("R10b")
 def test_R10b_memory_is_bounded() -> None:
     model = golden()
     tracemalloc.start()
@@ -186,6 +194,7 @@ def test_R10b_memory_is_bounded() -> None:
     assert size < 500_000, "5,000 messages of 300 bytes went by, 63 are held"
 
 
+@pytest.mark.rule("F5")
 def test_F5_memory_is_bounded_for_a_message_without_end() -> None:
     framer = Framer(4096)
     framer.feed(b"8=FIX")

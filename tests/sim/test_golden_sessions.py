@@ -25,6 +25,7 @@ def connected(sessions: int, **options: object) -> ModelDevice:
     return device
 
 
+@pytest.mark.rule("R17")
 def test_R17_sessions_do_not_know_of_each_other(rng: random.Random) -> None:
     streams = []
     for peer in PEERS:
@@ -48,6 +49,7 @@ def test_R17_sessions_do_not_know_of_each_other(rng: random.Random) -> None:
         assert [record for record in records if record.session == index] == want[index]
 
 
+@pytest.mark.rule("R17")
 def test_R17_each_session_has_its_own_configuration_and_numbers() -> None:
     device = connected(2)
     device.set_expected(1, 9)
@@ -70,6 +72,7 @@ def test_R17_each_session_has_its_own_configuration_and_numbers() -> None:
     assert (device.counters(0)["R8"], device.counters(1)["R8"]) == (1, 1)
 
 
+@pytest.mark.rule("R14", "R17")
 def test_R14_ticks_go_through_the_sessions_one_after_the_other() -> None:
     device = connected(3, resend_timeout=10)
     device.advance(0)
@@ -93,6 +96,7 @@ def test_R14_ticks_go_through_the_sessions_one_after_the_other() -> None:
     ]
 
 
+@pytest.mark.rule("S3", "S4")
 def test_S3_a_request_leaves_right_behind_the_record_of_its_message() -> None:
     device = connected(1)
     device.receive(0, PEERS[0].order(3) + PEERS[0].order(1) + PEERS[0].order(2))
@@ -109,6 +113,7 @@ def test_S3_a_request_leaves_right_behind_the_record_of_its_message() -> None:
     ]
 
 
+@pytest.mark.rule("S2")
 def test_S2_a_request_that_gets_no_number_any_more_does_not_leave() -> None:
     device = connected(1)
     device.set_next_out(0, 4294967295)
@@ -128,6 +133,7 @@ def test_a_small_message_memory_is_kept_to() -> None:
     assert [tell(record) for record in device.poll()] == ["deliver 1", "R8 1 -> 2", "halted 2 F5", "F5 none -> 2"]
 
 
+@pytest.mark.rule("R4")
 def test_R4_a_number_of_thousands_of_digits_is_no_number() -> None:
     device = ModelDevice(max_message=10_000)
     device.configure(0, PEERS[0].config())

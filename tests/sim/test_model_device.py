@@ -100,12 +100,14 @@ def pool() -> Sessions:
     return Sessions(3, window=8, hold=4, hold_limit=2)
 
 
+@pytest.mark.rule("R10b")
 def test_R10b_a_session_holds_no_more_than_its_limit() -> None:
     s = pool()
     assert s.rules(0, 3, 4, 5) == ["R10", "R10", "R10b"]
     assert s.device.state(0).highest == 5, "it remembers what was not held"
 
 
+@pytest.mark.rule("R10b", "R17")
 def test_R10b_one_session_in_recovery_leaves_the_others_theirs() -> None:
     s = pool()
     assert s.rules(0, 2, 3, 4, 5, 6, 7, 8) == ["R10", "R10"] + ["R10b"] * 5
@@ -117,6 +119,7 @@ def test_R10b_one_session_in_recovery_leaves_the_others_theirs() -> None:
     ]
 
 
+@pytest.mark.rule("R10b")
 def test_R10b_all_sessions_together_hold_no_more_than_there_is() -> None:
     s = pool()
     s.fill()
@@ -132,6 +135,7 @@ def test_R10b_all_sessions_together_hold_no_more_than_there_is() -> None:
     ]
 
 
+@pytest.mark.rule("R10b", "R10c", "R10d", "R10e")
 def test_R10b_a_full_memory_does_not_keep_out_what_needs_none() -> None:
     s = pool()
     s.fill()
@@ -149,6 +153,7 @@ def test_R10b_a_full_memory_does_not_keep_out_what_needs_none() -> None:
     assert s.rules(0, 5) == ["R10b"], "and what took no memory gives none back"
 
 
+@pytest.mark.rule("R3", "R5", "R7", "R10b", "R12")
 @pytest.mark.parametrize(
     ("message", "line"),
     [
@@ -169,6 +174,7 @@ def test_R10b_memory_comes_back_with_the_message(message: bytes, line: str) -> N
     assert s.rules(2, 3, 4, 5) == ["R10", "R10", "R10b"], "two places are free"
 
 
+@pytest.mark.rule("R10b", "R15")
 @pytest.mark.parametrize("verb", ["disconnect", "connect", "set_expected"])
 def test_R10b_memory_comes_back_with_the_connection(verb: str) -> None:
     s = pool()
@@ -183,6 +189,7 @@ def test_R10b_memory_comes_back_with_the_connection(verb: str) -> None:
     assert s.rules(0, 3) == ["R10b"], "nothing is given back twice"
 
 
+@pytest.mark.rule("R10b")
 def test_R10b_a_halted_session_keeps_what_it_holds() -> None:
     s = pool()
     s.fill()
@@ -192,6 +199,7 @@ def test_R10b_a_halted_session_keeps_what_it_holds() -> None:
     assert s.rules(2, 3) == ["R10"]
 
 
+@pytest.mark.rule("R10b")
 def test_R10b_the_first_to_be_complete_gets_the_last_place() -> None:
     s = pool()
     s.fill()
@@ -203,6 +211,7 @@ def test_R10b_the_first_to_be_complete_gets_the_last_place() -> None:
     assert s.feed(0, first[-1:]) == ["R10b 7 -> 5"]
 
 
+@pytest.mark.rule("R10b", "R12")
 def test_R12_what_one_message_releases_is_free_for_the_next_one() -> None:
     s = pool()
     s.fill()
@@ -212,6 +221,7 @@ def test_R12_what_one_message_releases_is_free_for_the_next_one() -> None:
     ]
 
 
+@pytest.mark.rule("R10b", "R11")
 @pytest.mark.parametrize(("policy", "end"), [(Policy.CLOSED, 4), (Policy.CHUNK, 4), (Policy.INFINITY, 0)])
 def test_R11_what_was_not_held_is_asked_for(policy: Policy, end: int) -> None:
     s = Sessions(3, {"policy": policy}, window=8, hold=4, hold_limit=2)
@@ -224,6 +234,7 @@ def test_R11_what_was_not_held_is_asked_for(policy: Policy, end: int) -> None:
     assert tell(s.device.poll()[0]) == f"request 1-{end and 3} R11", "held: up to the one below"
 
 
+@pytest.mark.rule("R10b")
 @pytest.mark.parametrize("policy", list(Policy))
 @pytest.mark.parametrize(("hold", "hold_limit"), [(1, 1), (2, 1), (20, 9), (252, 63)])
 def test_R10b_nothing_is_lost_however_little_memory_there_is(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pytest
+
 from tag34_hdl.receive.checksum import START_SUM, Checksum
 from tests.hdl.bench import simulate
 
@@ -37,6 +39,7 @@ def test_the_start_of_every_message() -> None:
     assert sum(b"8=FIX") % 256 == START_SUM
 
 
+@pytest.mark.rule("F3", "S1")
 def test_every_sum() -> None:
     cycles: list[dict[str, int]] = []
     for total in range(256):
@@ -44,6 +47,7 @@ def test_every_sum() -> None:
     assert run(cycles)[LATENCY :: LATENCY + 1] == [digits(total) for total in range(256)]
 
 
+@pytest.mark.rule("F3", "S1")
 def test_the_digits_follow_and_stay(rng: random.Random) -> None:
     total, sums, cycles = 0, [0] * LATENCY, []
     for _ in range(3000):

@@ -192,6 +192,7 @@ def random_message(rng: random.Random) -> bytes:
     return frame(data, begin_string=begin)
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize(("pause", "cuts"), [(0.0, 0.0), (0.5, 0.0), (0.0, 0.5), (0.4, 0.3)])
 def test_random_messages(pause: float, cuts: float, rng: random.Random) -> None:
     rtl_is_model([random_message(rng) for _ in range(45)], rng, pause=pause, cuts=cuts)
@@ -204,6 +205,7 @@ def headers(*names: str | bytes) -> Iterator[bytes]:
         yield frame(b"35=D\x0149=PEER\x0156=TAG34\x01" + text.replace(b"|", SOH))
 
 
+@pytest.mark.rule("F2")
 def test_F2_the_number_in_the_header(rng: random.Random) -> None:
     numbers = (f"34={number}|" for number in NUMBERS)
     rtl_is_model(
@@ -212,6 +214,7 @@ def test_F2_the_number_in_the_header(rng: random.Random) -> None:
     )
 
 
+@pytest.mark.rule("F2")
 def test_F2_every_header_tag_goes_on_and_no_other_one_does(rng: random.Random) -> None:
     others = [
         1,
@@ -244,6 +247,7 @@ def test_F2_every_header_tag_goes_on_and_no_other_one_does(rng: random.Random) -
     rtl_is_model(list(headers(*(f"{tag}=1|34=77|" for tag in tags))), rng)
 
 
+@pytest.mark.rule("F2")
 @pytest.mark.parametrize("msg_type", ["A", "4", "D"])
 def test_F2_data_fields_are_passed_over(msg_type: str, rng: random.Random) -> None:
     inside = b"\x01141=Y\x01123=Y\x0136=5\x01"
@@ -257,6 +261,7 @@ def test_F2_data_fields_are_passed_over(msg_type: str, rng: random.Random) -> No
     rtl_is_model(messages, rng)
 
 
+@pytest.mark.rule("R2")
 @pytest.mark.parametrize("size", [1, 4, 5, 62, 63])
 def test_R2_idents_of_all_lengths(size: int, rng: random.Random) -> None:
     peer = Peer("FIX" + "." * (size - 3) if size > 3 else "FIX", "S" * size, "T" * size)

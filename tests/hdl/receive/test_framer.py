@@ -206,6 +206,7 @@ def debris(rng: random.Random, pieces: int) -> bytes:
     return out
 
 
+@pytest.mark.rule("F1", "F3", "F4")
 @pytest.mark.parametrize("stalls", SOME, ids=str)
 def test_traffic(stalls: Stalls, rng: random.Random) -> None:
     traffic = Traffic(rng, PEER, max_message=256)
@@ -213,6 +214,7 @@ def test_traffic(stalls: Stalls, rng: random.Random) -> None:
     assert rtl_is_model(data, rng, stalls)
 
 
+@pytest.mark.rule("F3", "F4", "F6")
 @pytest.mark.parametrize("stalls", SOME, ids=str)
 def test_debris(stalls: Stalls, rng: random.Random) -> None:
     # A declared end may be far away: many short connections see more than a long one.
@@ -221,6 +223,7 @@ def test_debris(stalls: Stalls, rng: random.Random) -> None:
         check(data, 64, run)
 
 
+@pytest.mark.rule("F4", "F6")
 def test_random_bytes(rng: random.Random) -> None:
     alphabet = b"8=FIX.49\x0135012" + bytes([0, 255])
     streams = [bytes(rng.choices(alphabet, k=200)) for _ in range(6)]
@@ -229,6 +232,7 @@ def test_random_bytes(rng: random.Random) -> None:
         check(data, 64, run)
 
 
+@pytest.mark.rule("F5")
 @pytest.mark.parametrize("over", [-1, 0, 1, 2, 200])
 def test_F5_messages_around_the_longest(over: int, rng: random.Random) -> None:
     room = 256 - len(frame(b"35=B\x0158=\x01" + b"x" * 200)) + 200
@@ -261,6 +265,7 @@ CORNERS = {
 }
 
 
+@pytest.mark.rule("F3", "F4")
 @pytest.mark.parametrize("case", CORNERS)
 def test_F3_F4_the_next_message_is_found(case: str, rng: random.Random) -> None:
     corner, garbled = CORNERS[case]
@@ -270,6 +275,7 @@ def test_F3_F4_the_next_message_is_found(case: str, rng: random.Random) -> None:
     assert frames[-1].raw == PEER.heartbeat(2)
 
 
+@pytest.mark.rule("F6")
 def test_F6_a_new_connection_forgets_a_partial_message(rng: random.Random) -> None:
     message = PEER.heartbeat(1)
     streams = [message[:cut] for cut in (1, 4, 5, 8, 12, 14, 30, len(message) - 7, len(message) - 1)]
@@ -286,6 +292,7 @@ def test_one_beat_per_cycle_without_bubbles(rng: random.Random) -> None:
     assert run.taken == list(range(run.taken[0], run.taken[0] + len(data)))
 
 
+@pytest.mark.rule("R16")
 def test_no_byte_of_a_message_is_taken_without_a_slot() -> None:
     dut = simulation(256).component
     message = PEER.heartbeat(1)

@@ -162,6 +162,7 @@ def _advance(places: list[int], session: int, size: int) -> range:
     return range(places[session] - size, places[session])
 
 
+@pytest.mark.rule("F1", "R17")
 def test_a_message_cut_at_every_byte() -> None:
     """Between the two parts of each message lies a whole message of another session, and the other way round."""
     rng = random.Random(1)
@@ -177,6 +178,7 @@ def test_a_message_cut_at_every_byte() -> None:
     assert [frame.kind for frame in frames[1]] == [FrameKind.VALID] * (len(message) - 1)
 
 
+@pytest.mark.rule("F1", "R17")
 def test_every_other_byte_is_another_sessions() -> None:
     rng = random.Random(2)
     streams = [b"".join(peer.order(seq) for seq in range(1, 5)) for peer in PEERS]
@@ -186,6 +188,7 @@ def test_every_other_byte_is_another_sessions() -> None:
     assert all(len(found) >= 3 for found in frames.values())
 
 
+@pytest.mark.rule("F1", "R17")
 @pytest.mark.parametrize(("pause", "stall"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.7), (0.3, 0.5)])
 def test_traffic_cut_at_random(pause: float, stall: float, rng: random.Random) -> None:
     streams = []

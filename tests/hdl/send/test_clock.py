@@ -85,6 +85,7 @@ def carries() -> Iterator[datetime]:
     yield datetime(9999, 12, 31)
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize("clock_hz", [2_000_000, 27_000_000, 125_000_000, 1_000_000_000])
 def test_S5_every_carry(clock_hz: int, rng: random.Random) -> None:
     dut = Clock(clock_hz)
@@ -102,6 +103,7 @@ def test_S5_every_carry(clock_hz: int, rng: random.Random) -> None:
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize("clock_hz", CLOCKS)
 def test_S5_it_is_exact_over_thousands_of_cycles(clock_hz: int, rng: random.Random) -> None:
     dut = Clock(clock_hz)
@@ -124,6 +126,7 @@ def test_S5_it_is_exact_over_thousands_of_cycles(clock_hz: int, rng: random.Rand
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("S5")
 def test_it_begins_at_1970_and_stands_still() -> None:
     dut = Clock(125_000_000)
 
@@ -135,6 +138,7 @@ def test_it_begins_at_1970_and_stands_still() -> None:
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize("clock_hz", [2_000_000, 27_000_000, 125_000_000])
 def test_only_cycles_in_which_it_runs_count(clock_hz: int, rng: random.Random) -> None:
     dut = Clock(clock_hz)
@@ -153,6 +157,7 @@ def test_only_cycles_in_which_it_runs_count(clock_hz: int, rng: random.Random) -
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("S5")
 def test_a_load_may_come_at_any_time(rng: random.Random) -> None:
     dut = Clock(125_000_000)
 

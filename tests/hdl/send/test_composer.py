@@ -243,6 +243,7 @@ def random_config(rng: random.Random) -> SessionConfig:
 STALLS = [NONE, Stalls(tx=0.6), Stalls(records=0.9), Stalls(inputs=0.7, requests=0.9), Stalls(0.3, 0.3, 0.3, 0.99)]
 
 
+@pytest.mark.rule("S1")
 @pytest.mark.parametrize("stalls", STALLS, ids=str)
 def test_S1_messages_are_those_of_the_model(stalls: Stalls, rng: random.Random) -> None:
     config, next_out = random_config(rng), rng.randint(1, 10 ** rng.randint(1, 9))
@@ -252,6 +253,7 @@ def test_S1_messages_are_those_of_the_model(stalls: Stalls, rng: random.Random) 
     check(out, sends, requests, config, next_out)
 
 
+@pytest.mark.rule("S5")
 @pytest.mark.parametrize("fraction", [0, 3, 6, 9])
 def test_S5_the_fraction_of_52(fraction: int, rng: random.Random) -> None:
     config = SessionConfig("FIX.4.2", "US", "YOU", fraction=fraction)
@@ -260,6 +262,7 @@ def test_S5_the_fraction_of_52(fraction: int, rng: random.Random) -> None:
     assert b"\x0152=" + b"20240229-23:59:59.123456789"[: 18 + fraction if fraction else 17] + b"\x01" in out.messages[0]
 
 
+@pytest.mark.rule("S2")
 @pytest.mark.parametrize("digits", range(1, 11))
 def test_S2_numbers_have_no_leading_zeros(digits: int, rng: random.Random) -> None:
     low, high = 10 ** (digits - 1), min(10**digits - 1, MAX_SEQ)
@@ -269,6 +272,7 @@ def test_S2_numbers_have_no_leading_zeros(digits: int, rng: random.Random) -> No
     check(out, sends, requests, next_out=high - 2)
 
 
+@pytest.mark.rule("S1")
 def test_S1_every_length_and_sum(rng: random.Random) -> None:
     """BodyLength of 2 and 3 digits, CheckSum over its whole range."""
     sends = [Send("0", b"58=" + b"x" * n + b"\x01") for n in (*range(14, 24), 400)]
@@ -276,6 +280,7 @@ def test_S1_every_length_and_sum(rng: random.Random) -> None:
     check(out, sends, [])
 
 
+@pytest.mark.rule("S3")
 def test_S3_a_request_goes_before_waiting_messages_and_between_two(rng: random.Random) -> None:
     sends = [Send("D", b"58=" + b"x" * rng.randint(1, 60) + b"\x01") for _ in range(12)]
     requests = [Request(n, 0) for n in range(1, 7)]
@@ -289,6 +294,7 @@ def test_S3_a_request_goes_before_waiting_messages_and_between_two(rng: random.R
         assert between == []
 
 
+@pytest.mark.rule("S3")
 def test_a_request_that_waits_holds_back_the_next_one(rng: random.Random) -> None:
     requests = [Request(1, 0), Request(2, 0), Request(3, 0)]
     out, asked = rtl([], requests, rng)
@@ -311,6 +317,7 @@ def test_a_byte_leaves_per_cycle(rng: random.Random) -> None:
         assert last - first <= len(message) - 1 + BUBBLES
 
 
+@pytest.mark.rule("S2")
 def test_S2_the_number_is_used_up_when_the_first_byte_is_taken() -> None:
     bench = simulation().component
     dut = bench.dut
@@ -339,6 +346,7 @@ def test_S2_the_number_is_used_up_when_the_first_byte_is_taken() -> None:
     simulation().run(testbench)
 
 
+@pytest.mark.rule("S5")
 def test_S5_the_time_is_that_of_the_start_and_whole(rng: random.Random) -> None:
     """The clock goes on while the message leaves; 52 shows one moment, not a mixture of several."""
     bench = simulation().component
@@ -362,6 +370,7 @@ def test_S5_the_time_is_that_of_the_start_and_whole(rng: random.Random) -> None:
     assert message in moments
 
 
+@pytest.mark.rule("R15", "S6")
 @pytest.mark.parametrize("behind", [False, True])
 def test_S6_a_request_that_has_not_begun_is_dropped_by_a_new_connection(behind: bool) -> None:
     """``clear`` comes while nobody takes a byte, some cycles after the request, or (``behind``) after the end of a
@@ -414,6 +423,7 @@ def test_S6_a_request_that_has_not_begun_is_dropped_by_a_new_connection(behind: 
     check(Out.of(tx, records), sends, [])
 
 
+@pytest.mark.rule("S6")
 def test_S6_what_has_begun_leaves_whole(rng: random.Random) -> None:
     """A request whose first byte was taken goes on, a host message in any case."""
     bench = simulation().component
@@ -465,6 +475,7 @@ def test_a_body_that_is_too_long_is_dropped_and_told(rng: random.Random) -> None
     assert [(event["code"], event["flags"]) for event in events] == [(EventCode.SEND_DROPPED, 0)] * 2
 
 
+@pytest.mark.rule("S2")
 def test_S2_without_a_number_nothing_but_a_replay_leaves(rng: random.Random) -> None:
     sends = [Send("0"), Send("1"), Send("D", b"58=x\x01", seq=MAX_SEQ), Send("D")]
     out, _ = rtl(sends, [], rng, next_out=MAX_SEQ, told=4)
@@ -474,6 +485,7 @@ def test_S2_without_a_number_nothing_but_a_replay_leaves(rng: random.Random) -> 
     assert events == [EventCode.SEND_DROPPED] * 2
 
 
+@pytest.mark.rule("S2")
 def test_S2_without_a_number_a_request_is_gone(rng: random.Random) -> None:
     requests = [Request(1, 0), Request(2, 0)]
     out, _ = rtl([], requests, rng, next_out=MAX_SEQ, told=1)

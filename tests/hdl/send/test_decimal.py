@@ -41,6 +41,7 @@ def convert(values: list[int], pause: int) -> list[tuple[int, int]]:
     return results
 
 
+@pytest.mark.rule("S1")
 @pytest.mark.parametrize("pause", [0, 5])
 def test_it_converts_in_a_few_cycles(pause: int, rng: random.Random) -> None:
     values = sorted(

@@ -77,6 +77,7 @@ class Driver:
         } == self.model.shown()
 
 
+@pytest.mark.rule("R7", "R8", "R10", "R11")
 @pytest.mark.parametrize(
     ("size", "window", "chunk"), [(2, 1, 1), (4, 3, 7), (64, 64, 100), (64, 64, MAX_SEQ), (1000, 999, 1000)]
 )

@@ -112,6 +112,7 @@ def run(messages: Iterator[bytes], rng: random.Random, *, pause: float, stall: f
     assert beats == [item.data for item in pushed]
 
 
+@pytest.mark.rule("R12")
 @pytest.mark.parametrize(
     ("pause", "stall", "stall_free"), [(0, 0, 0), (0.9, 0, 0), (0, 0.5, 0.5), (0.5, 0.7, 0), (0, 0, 0.9)]
 )

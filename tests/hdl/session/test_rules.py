@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from tag34.contract import RULE_VERDICT, Phase, Rule
 from tag34.device import MessageRecord, Record
 from tag34_hdl.session.rules import Rules
@@ -118,6 +120,8 @@ def situation(rng: random.Random) -> Situation:
     )
 
 
+@pytest.mark.rule("F5", "R1", "R2", "R3", "R3a", "R3b", "R4", "R5", "R6", "R7", "R7a", "R8", "R9", "R9a", "R9b")
+@pytest.mark.rule("R10", "R10a", "R10b", "R10c", "R10d")
 def test_the_row_is_that_of_the_golden_model(rng: random.Random) -> None:
     dut = Rules()
     situations = [situation(rng) for _ in range(10_000)]
@@ -140,6 +144,7 @@ def test_the_row_is_that_of_the_golden_model(rng: random.Random) -> None:
     assert min(met.values()) >= 5, met
 
 
+@pytest.mark.rule("R3b", "R4", "R7a")
 def test_numbers_that_are_not_legal_compare_with_nothing(rng: random.Random) -> None:
     """Whatever the comparisons say of a number that is none, the verdict does not depend on it."""
     dut = Rules()

@@ -341,12 +341,14 @@ def run(operations: list[Operation], rng: random.Random, *, records: float = 0.0
     return driver
 
 
+@pytest.mark.rule("R11", "R12", "R13", "R13a", "R14", "R15", "R17")
 @pytest.mark.parametrize(("records", "requests"), [(0.0, 0.0), (0.7, 0.0), (0.0, 0.95), (0.5, 0.9)])
 def test_scenarios(records: float, requests: float, rng: random.Random) -> None:
     operations = list(scenario(rng, messages=70, window=SHAPE.window, max_message=SHAPE.max_message))
     run(operations, rng, records=records, requests=requests)
 
 
+@pytest.mark.rule("R10", "R10e", "R11", "R12", "R13", "R13a")
 @pytest.mark.parametrize("policy", list(Policy))
 def test_gaps_and_replays(policy: Policy, rng: random.Random) -> None:
     """One long connection on which nothing halts the session."""
@@ -380,6 +382,7 @@ def orders(*numbers: int) -> list[Operation]:
     return [receive(PEER.order(seq)) for seq in numbers]
 
 
+@pytest.mark.rule("R5", "R9", "R15")
 @pytest.mark.parametrize(
     "anew",
     [
@@ -398,6 +401,7 @@ def test_R9_earlier_requests_are_forgotten(anew: Operation, rng: random.Random) 
     assert (judged[Rule.R9], judged[Rule.R9A]) == (0, 1)
 
 
+@pytest.mark.rule("R11", "R14")
 def test_R14_the_timer_stands_still_while_nothing_may_be_asked(rng: random.Random) -> None:
     def may_request(allowed: bool) -> Operation:
         return Operation("set_may_request", {"session": 0, "allowed": allowed})
@@ -413,6 +417,7 @@ def test_R14_the_timer_stands_still_while_nothing_may_be_asked(rng: random.Rando
     assert driver.golden.recovery.retries == 1
 
 
+@pytest.mark.rule("R11")
 @pytest.mark.parametrize(
     ("before", "seq", "asks", "delivers"),
     [

@@ -68,6 +68,7 @@ class Driver:
         assert self.ctx.get(self.dut.free.ready)
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize("shape", [Shape(window=2, max_message=64), Shape(window=8, max_message=64, hold=5)], ids=str)
 def test_every_slot_can_be_owned_and_comes_back(shape: Shape, rng: random.Random) -> None:
     dut = Slots(shape)
@@ -113,6 +114,7 @@ def test_takes_right_after_the_reset(rng: random.Random) -> None:
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("R10")
 def test_bytes_stay_with_their_slot(rng: random.Random) -> None:
     shape = Shape(window=4, max_message=64)
     dut = Slots(shape)
@@ -171,6 +173,7 @@ def test_a_memory_of_several_blocks(rng: random.Random) -> None:
     simulate(dut, testbench)
 
 
+@pytest.mark.rule("R17")
 def test_sessions_have_current_slots_of_their_own_and_none_is_lost(rng: random.Random) -> None:
     """The framer changes between sessions while slots run out and come back; then all of them are still there."""
     shape = Shape(sessions=3, window=2, max_message=64, hold=1)

@@ -23,6 +23,7 @@ async def swept(ctx: Any, dut: Table) -> None:
     assert not ctx.get(dut.busy)
 
 
+@pytest.mark.rule("R17")
 @pytest.mark.parametrize("sessions", [2, 3, 64])
 def test_each_session_has_its_word(sessions: int, rng: random.Random) -> None:
     dut = Table(unsigned(20), sessions, lambda session: Cat(C(7, 4), session), readers=2)

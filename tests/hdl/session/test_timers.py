@@ -63,6 +63,7 @@ class Driver:
         raise AssertionError("the tick did not come to its end")
 
 
+@pytest.mark.rule("R14", "R17")
 @pytest.mark.parametrize("sessions", [1, 2, 3, 16])
 def test_due_at_its_tick_and_never_else(sessions: int, rng: random.Random) -> None:
     dut = Timers(Shape(sessions=sessions))

@@ -32,6 +32,7 @@ def random_entry(shape: Shape, rng: random.Random) -> dict[str, Any]:
     return entry
 
 
+@pytest.mark.rule("R10")
 @pytest.mark.parametrize("size", [2, 3, 8, 64])
 def test_entries_stay_until_they_are_emptied(size: int, rng: random.Random) -> None:
     shape = Shape(window=size)
