@@ -14,6 +14,9 @@ from tag34.contract import HEADER_TAGS, Rule
 from tag34_sim.rulebook import RULES, SIDES
 from tests.rules import page, sources
 
+#: A rule's id at the beginning of what is behind ``test_`` in a test's name.
+ID_OF_A_NAME = re.compile(r"([FRSHfrsh]\d+[a-f]?)_")
+
 
 def test_the_page_is_what_the_sources_say() -> None:
     assert page.PAGE.read_text(encoding="utf-8") == page.page(), "docs/rules.md is stale: run `make docs`"
@@ -71,6 +74,18 @@ def test_a_rule_has_tests_or_says_why_not(rule: str) -> None:
 def test_markers_and_proofs_name_rules_that_exist() -> None:
     assert set(sources.tests()) <= set(RULES)
     assert set(sources.proofs()) <= set(RULES)
+
+
+def test_a_test_that_is_named_after_a_rule_is_marked_with_it() -> None:
+    wrong = []
+    for path in sorted((sources.ROOT / "tests").rglob("*.py")):
+        for test, marked in sources.marked_tests(path):
+            rest = test.name.removeprefix("test_")
+            while match := ID_OF_A_NAME.match(rest):
+                rule, rest = match[1][0].upper() + match[1][1:], rest[match.end() :]
+                if rule not in marked:
+                    wrong.append(f"{test.path}: {test.name} is not marked with {rule}")
+    assert not wrong, "\n".join(wrong)
 
 
 MARKED = """
