@@ -83,6 +83,7 @@ class SimDevice(CheckedDevice):
         self._utc_ns: int | None = None
         if self._read("ID") != DEVICE_ID or self._read("VERSION") != CONTRACT_VERSION:
             raise DeviceError("the simulated core does not answer as a tag34 core of this version")
+        self._rest()  # after a reset memory is swept, and shows nothing of use before
         self.info = DeviceInfo(
             "sim",
             sessions=self._read("SESSIONS"),

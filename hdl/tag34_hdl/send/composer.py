@@ -254,7 +254,11 @@ class Composer(wiring.Component):
             ]
             m.d.sync += [request_number.eq(numbers.entry), host_number.eq(numbers.entry_1)]
         numbers_change = Signal()
-        m.d.comb += numbers_change.eq(put_number | (numbers.busy if shape.sessions > 1 else 0))
+        request_session_before = Signal.like(request_session)
+        m.d.sync += request_session_before.eq(request_session)
+        m.d.comb += numbers_change.eq(
+            put_number | (request_session != request_session_before) | (numbers.busy if shape.sessions > 1 else 0)
+        )
         # Who starts has a number that was read after the last change, and after his session was known.
         numbers_known = Signal(3)
         header_known = Signal(3)
