@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -114,12 +115,22 @@ def marked_tests(path: Path) -> list[tuple[Test, list[str]]]:
 
 @dataclass(frozen=True)
 class Proof:
-    """A property that ``make formal`` proves: ``path`` of its table below the project's folder, its ``name``."""
+    """A property that is proved: ``path`` of its file below the project's folder, its ``name``."""
 
     path: str
     name: str
 
 
-def proofs() -> dict[str, list[Proof]]:
-    """All properties, by rule id."""
-    return {}
+def proofs(package: str = "tests.formal.proofs") -> dict[str, list[Proof]]:
+    """All properties that are proved and tied to a rule, by its id: those that the classes of a package's modules have
+    in ``properties``. By module, then as they stand."""
+    found: dict[str, list[Proof]] = defaultdict(list)
+    for path in sorted(ROOT.joinpath(*package.split(".")).glob("*.py")):
+        module = importlib.import_module(f"{package}.{path.stem}")
+        for made in vars(module).values():
+            if isinstance(made, type) and made.__module__ == module.__name__:
+                for stated in getattr(made, "properties", ()):
+                    # What else than a rule it is tied to (a decision) is not for the rules page.
+                    for rule in filter(_ID.fullmatch, stated.rules):
+                        found[rule].append(Proof(str(path.relative_to(ROOT)), stated.name))
+    return found

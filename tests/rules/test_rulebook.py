@@ -137,6 +137,29 @@ def test_an_id_that_is_not_written_out_is_found_out(tmp_path: Path, monkeypatch:
         sources.marked_tests(path)
 
 
+STATED = """
+from typing import NamedTuple
+
+class Property(NamedTuple):
+    name: str
+    rules: tuple[str, ...]
+
+class One:
+    properties = (Property("a.b", ("R9", "decision 5", "R10a")), Property("a.c", ("R9",)))
+"""
+
+
+def test_properties_are_found_with_their_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "some" / "properties"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text(STATED, encoding="utf-8")
+    (folder / "b.py").write_text("from some.properties.a import One", encoding="utf-8")
+    one, other = (sources.Proof("some/properties/a.py", name) for name in ("a.b", "a.c"))
+    assert sources.proofs("some.properties") == {"R9": [one, other], "R10a": [one]}
+
+
 @pytest.mark.parametrize(("mark", "says"), [('"R8", "R99"', "'R99'"), ("", "no rule")])
 def test_a_marker_without_a_rule_fails_the_collection(tmp_path: Path, mark: str, says: str) -> None:
     path = tmp_path / "test_wrong.py"
