@@ -492,6 +492,35 @@ def test_R17_timers_run_for_each_session(stage: Stage) -> None:
     assert lanes[3].requests == [(1, 999999)]
 
 
+@pytest.mark.rule("R14", "S2", "S4", "R17")
+@pytest.mark.parametrize("may", [True, False])
+def test_R17_requests_of_many_sessions_at_the_same_time_have_their_sessions_numbers(stage: Stage, may: bool) -> None:
+    """All timers end with the same tick; or all hosts allow requests, one right after the other."""
+    lanes = connected(stage, resend_timeout=5, resend_retries=255)
+    numbers = [7 * 10**lane.session for lane in lanes]
+    for lane, number in zip(lanes, numbers, strict=True):
+        stage.device.set_next_out(lane.session, number)
+        stage.device.set_may_request(lane.session, may)
+        lane.feed(lane.order(lane.expected + 2))
+    for turn in range(1, 9):
+        if may:
+            stage.wait(5)
+        else:
+            for lane in lanes[turn % 5 :] + lanes[: turn % 5]:
+                lane.reconnect(may_request=False)
+                lane.feed(lane.order(lane.expected + 2))
+            for lane in lanes[turn % 3 :] + lanes[: turn % 3]:
+                stage.device.set_may_request(lane.session, True)
+        for lane, number in zip(lanes, numbers, strict=True):
+            lane.story()
+            record = lane.sent[-1]
+            first = 100 * lane.session + 1
+            body = b"7=%d\x0116=%d\x01" % (first, end_of(lane, first + 1))
+            seq = number + turn - (not may)
+            assert record.data == compose(lane.peer.config(), "2", seq, stage.ms * 10**6, body)
+            assert lane.state.next_out == seq + 1
+
+
 @pytest.mark.rule("R14", "R17")
 def test_R17_a_timer_runs_while_another_session_is_inside_a_message(stage: Stage) -> None:
     lanes = connected(stage, resend_timeout=5)
@@ -576,7 +605,9 @@ def test_R17_one_session_s_outbound_numbers_may_end(lanes: Lanes) -> None:
 
 @pytest.mark.rule("R11", "S4", "R17")
 def test_R17_requests_of_all_sessions_at_once(lanes: Lanes) -> None:
-    """The last byte of each gap comes in turn, one behind the other."""
+    """The last byte of each gap comes in turn, one behind the other; every session has numbers of its own."""
+    for lane in lanes:
+        lane.device.set_next_out(lane.session, 7 * 10**lane.session)
     messages = [lane.order(lane.expected + 2) for lane in lanes]
     for lane, message in zip(lanes, messages, strict=True):
         lane.device.receive(lane.session, message[:-1])
@@ -587,10 +618,10 @@ def test_R17_requests_of_all_sessions_at_once(lanes: Lanes) -> None:
         end = end_of(lane, first + 1)
         assert lane.story() == [f"request {first}-{end} R11", f"R10 {first + 2} -> {first}"]
         (record,) = lane.sent
-        assert (record.session, record.seq, record.device) == (lane.session, 1, True)
+        assert (record.session, record.seq, record.device) == (lane.session, 7 * 10**lane.session, True)
         config = lane.peer.config()
         body = b"7=%d\x0116=%d\x01" % (first, end)
-        assert record.data == compose(config, "2", 1, lane.stage.ms * 10**6, body)
+        assert record.data == compose(config, "2", record.seq, lane.stage.ms * 10**6, body)
 
 
 @pytest.mark.rule("F5", "R17")

@@ -9,7 +9,7 @@ import pytest
 from tag34.contract import EventCode, Phase
 from tag34.device import EventRecord, SentRecord, open_device
 from tag34_sim.golden import compose
-from tag34_sim.messages import Peer, damaged_checksum, encode
+from tag34_sim.messages import Peer, damaged_checksum, encode, frame
 from tag34_sim.sim_device import SimDevice
 from tests.sim.bench import START_MS, Bench, Stage, tell
 from tests.sim.conftest import SHARED
@@ -125,6 +125,7 @@ def test_S3_requests_of_many_sessions_go_before_all_messages_of_the_host(many: S
     lanes = Stage(many)
     for n, peer in enumerate(peers):
         Bench(lanes, n, peer=peer, expected=10 * n + 1)
+        many.set_next_out(n, 10**n)
     for n in range(len(peers)):
         many.core.send((n + 2) % len(peers), ord("D"), False, 0, SECOND * 3)
     for n, peer in enumerate(peers[:-1]):
@@ -141,7 +142,7 @@ def test_S3_requests_of_many_sessions_go_before_all_messages_of_the_host(many: S
     ]
     for n, peer in enumerate(peers):
         mine = [record for record in sent if record.session == n]
-        assert [record.seq for record in mine] == [1, 2]
+        assert [record.seq for record in mine] == [10**n, 10**n + 1]
         for record in mine:
             fields = b"7=%d\x0116=0\x01" % (10 * n + 1) if record.device else SECOND * 3
             assert record.data == compose(peer.config(), record.msg_type, record.seq, NOW, fields)
@@ -159,7 +160,7 @@ def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(many: S
         stage = Stage(many)
         lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
         for n in range(len(peers)):
-            many.set_next_out(n, 1)
+            many.set_next_out(n, 10**n)
         give(many, "D", SECOND * 4)
         for lane in lanes[1:]:
             many.core.receive(lane.session, lane.order(2))
@@ -170,8 +171,34 @@ def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(many: S
         assert [lane.requests for lane in (lanes[1], lanes[2], lanes[4])] == [[(1, 0)]] * 3, f"after {cycles} cycles"
         if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:
             dropped.add(cycles)
-        assert lanes[3].state.next_out == 1 + len(lanes[3].sent)
+        for n, lane in enumerate(lanes):
+            assert [record.seq for record in lane.sent] == [10**n] * len(lane.sent)
+            assert lane.state.next_out == 10**n + len(lane.sent)
         assert [record.msg_type for record in lanes[0].sent] == ["D"]
         for lane in lanes:
             many.disconnect(lane.session)
     assert dropped
+
+
+@pytest.mark.rule("R11", "R17", "S2")
+@pytest.mark.parametrize("outputs", [0.0, 0.5, 0.9])
+def test_S2_requests_of_many_sessions_in_a_row_have_their_sessions_numbers(
+    many: SimDevice, seed: int, outputs: float
+) -> None:
+    """Shortest messages, so that gap follows gap as fast as it can be; the requests queue up behind each other."""
+    peers = [Peer(sender="ABCDE"[n], target="T") for n in range(many.info.sessions)]
+    stage = Stage(many)
+    lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
+    many.stalls(seed, 0.0, outputs)
+    for turn in range(40):
+        for n, lane in enumerate(lanes):
+            lane.reconnect()
+            many.set_next_out(n, 10**n + turn)
+        for lane in lanes[turn % 5 :] + lanes[: turn % 5]:
+            many.core.receive(lane.session, frame(encode([(35, 0), (49, lane.peer.sender), (56, "T"), (34, 9)])))
+        assert many.core.run(1 << 20)
+        for n, lane in enumerate(lanes):
+            assert lane.story() == ["request 1-0 R11", "R10b 9 -> 1"]
+            record = lane.sent[-1]
+            assert record.data == compose(lane.peer.config(), "2", 10**n + turn, NOW, b"7=1\x0116=0\x01")
+            assert lane.state.next_out == 10**n + turn + 1
