@@ -56,10 +56,11 @@ def _short(what: object) -> str:
 
 
 def comparable(records: Iterable[Record]) -> list[Record]:
-    """The records without what is a device's own affair: cycles, and how soon after its decision a message leaves
-    (docs/decisions/0004)."""
+    """The records without what is a device's own affair: cycles, and when a message leaves after its decision, before
+    or behind those of other sessions (docs/decisions/0004). Messages that left stand last, session by session."""
     plain = [replace(record, cycle=0) for record in records]
-    return [r for r in plain if not isinstance(r, SentRecord)] + [r for r in plain if isinstance(r, SentRecord)]
+    sent = [record for record in plain if isinstance(record, SentRecord)]
+    return [r for r in plain if not isinstance(r, SentRecord)] + sorted(sent, key=attrgetter("session"))
 
 
 def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Difference | None:

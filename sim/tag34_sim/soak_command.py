@@ -25,8 +25,10 @@ from .soak_shrink import Shrinker
 if TYPE_CHECKING:
     from tag34.cli import Subparsers
 
-_DEVICE, _MESSAGES, _SESSIONS, _SEED = "sim:", 100_000, 64, 34
-_SIZES = ("window", "max_message", "hold", "hold_limit")
+_DEVICE, _MESSAGES, _SEED = "sim:", 100_000, 34
+#: A device whose window, memory and messages come to their end again and again.
+_SESSIONS, _WINDOW, _MAX_MESSAGE = 64, 32, 512
+_SIZES = ("sessions", "window", "max_message", "hold", "hold_limit")
 #: How long a case is made smaller.
 _SHRINK_SECONDS = 60
 
@@ -48,20 +50,17 @@ def register(subparsers: Subparsers) -> None:
     add("--seed", type=int, metavar="S", help=f"decides everything (default: {_SEED})")
     add("--device", metavar="URL", help=f"model:, sim:, ... (default: {_DEVICE}; with --replay that of the file)")
     add("--sessions", type=parse_number, metavar="K", help=f"sessions of the device (default: {_SESSIONS})")
-    add("--window", type=parse_number, metavar="N", help="its hold window, in numbers (default: the device's)")
+    add("--window", type=parse_number, metavar="N", help=f"its hold window, in numbers (default: {_WINDOW})")
     add(
-        "--max-message",
-        type=parse_number,
-        metavar="N",
-        help="its longest message kept, in bytes (default: the device's)",
+        "--max-message", type=parse_number, metavar="N", help=f"its longest message, in bytes (default: {_MAX_MESSAGE})"
     )
     add(
         "--hold",
         type=parse_number,
         metavar="N",
-        help="messages held at a time, all sessions together (default: all windows)",
+        help="messages held at a time (default: two per session, half a window)",
     )
-    add("--hold-limit", type=parse_number, metavar="N", help="of these, by one session (default: the device's)")
+    add("--hold-limit", type=parse_number, metavar="N", help="of these, by one session (default: 3/4 of a window)")
     add("--json", action="store_true", help="print the result as one JSON object")
     add("--save", metavar="FILE", help="where a case that differs is kept (default: soak-S.jsonl)")
     add("--replay", metavar="FILE", help="run a saved case again")
@@ -77,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
     messages = _MESSAGES if args.messages is None else args.messages
     file = Path(f"soak-{seed}.jsonl" if args.save is None else args.save)
     _check_writable(file)
-    options = {"sessions": _SESSIONS if args.sessions is None else args.sessions}
-    options |= {name: getattr(args, name) for name in _SIZES if getattr(args, name) is not None}
+    options = sizes(**{name: getattr(args, name) for name in _SIZES})
     info = _look(url, options)
     soak = Soak(url, options, seed, open_device)
     try:
@@ -108,9 +106,28 @@ def run(args: argparse.Namespace) -> int:
     )
 
 
+def sizes(
+    sessions: int | None = None,
+    window: int | None = None,
+    max_message: int | None = None,
+    hold: int | None = None,
+    hold_limit: int | None = None,
+) -> dict[str, int]:
+    """The options of a device: those that are None so that its memory is rather small for what it gets."""
+    sessions, window = sessions or _SESSIONS, window or _WINDOW
+    hold = hold or min(sessions * (window - 1), max(2 * sessions, window // 2))
+    return {
+        "sessions": sessions,
+        "window": window,
+        "max_message": max_message or _MAX_MESSAGE,
+        "hold": hold,
+        "hold_limit": hold_limit or min(hold, max(1, window * 3 // 4)),
+    }
+
+
 def _replay(args: argparse.Namespace) -> int:
     """A saved case once more."""
-    for name in ("messages", "seed", "save", "sessions", *_SIZES):
+    for name in ("messages", "seed", "save", *_SIZES):
         if getattr(args, name) is not None:
             raise CommandError(f"--{name.replace('_', '-')} has no meaning with --replay: the file has all of it")
     try:

@@ -1,23 +1,35 @@
-"""The gateware against the golden model: seeded scenarios of everything that a counterparty may send, with stalls on
-every stream."""
+"""The gateware against the golden model: scenarios of everything that a counterparty may send, from seeds and from
+Hypothesis, over several sessions, with stalls on every stream."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tag34.contract import EventCode, Phase
-from tag34.device import Device, EventRecord, open_device
-from tag34_sim.differential import Difference, compare
-from tag34_sim.messages import Peer
+from tag34.contract import MAX_SEQ, EventCode, Phase, Policy
+from tag34.device import Device, DeviceError, EventRecord, Record, SessionState, open_device
+from tag34_sim.differential import Difference, Said, compare, listen, perform_unbroken, unlike
+from tag34_sim.hostile import TRICKS, Aim, jump, swallow
+from tag34_sim.messages import Peer, damaged_checksum, encode
+from tag34_sim.model_device import ModelDevice
 from tag34_sim.sim_device import SimDevice
-from tag34_sim.traffic import MIX, Operation, scenario
+from tag34_sim.traffic import MIX, Operation, perform, scenario
+from tests.sim.conftest import SHARED
 
-#: Builds of the gateware: a usual one, and one so small that its window, its slots and its messages end all the time.
-SHAPES = {"usual": {"window": 64, "max_message": 4096}, "small": {"window": 4, "max_message": 256}}
+#: Builds of the gateware: a usual one, one so small that its window, its slots and its messages end all the time, and
+#: one whose sessions share too little memory.
+SHAPES: dict[str, dict[str, int]] = {
+    "usual": {"window": 64, "max_message": 4096},
+    "small": {"window": 4, "max_message": 256},
+    "shared": SHARED,
+}
 
 
 def devices(shape: str) -> tuple[Device, SimDevice]:
@@ -26,36 +38,51 @@ def devices(shape: str) -> tuple[Device, SimDevice]:
     return open_device("model:", **SHAPES[shape]), gateware
 
 
-def operations(shape: str, seed: int, messages: int, mix: dict[str, float] | None = None) -> list[Operation]:
-    return list(scenario(random.Random(seed), messages=messages, mix=mix, **SHAPES[shape]))
+def life(model: Device, seed: int, messages: int, mix: dict[str, float] | None = None) -> Iterator[Operation]:
+    """A scenario for devices of the model's size; host and peers act on the model's state."""
+    return scenario(
+        random.Random(seed),
+        messages=messages,
+        sessions=model.info.sessions,
+        window=model.info.window,
+        max_message=model.info.max_message,
+        mix=mix,
+        watch=model.state,
+    )
 
 
 @pytest.mark.parametrize("stall", [0.0, 0.3])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(15))
 def test_scenarios_of_everything(shape: str, seed: int, stall: float) -> None:
     model, gateware = devices(shape)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
-        difference = compare(model, gateware, operations(shape, seed, 300))
+        difference = compare(model, gateware, life(model, seed, 300))
         assert difference is None, f"seed {seed}, shape {shape}, stalls {stall}: {difference}"
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_long_sessions_without_a_halt(seed: int) -> None:
-    model, gateware = devices("usual")
+@pytest.mark.parametrize("shape", ["usual", "shared"])
+@pytest.mark.parametrize("seed", range(8))
+def test_long_sessions_without_a_halt(shape: str, seed: int) -> None:
+    model, gateware = devices(shape)
     with model, gateware:
-        difference = compare(model, gateware, operations("usual", 1000 + seed, 1500, MIX))
-        assert difference is None, f"seed {1000 + seed}: {difference}"
+        difference = compare(model, gateware, life(model, 1000 + seed, 1500, MIX))
+        assert difference is None, f"seed {1000 + seed}, shape {shape}: {difference}"
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(seed=st.integers(0, 2**32 - 1), messages=st.integers(1, 60), stall=st.sampled_from([0.0, 0.2, 0.6]))
-def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float) -> None:
-    model, gateware = devices("small")
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    messages=st.integers(1, 60),
+    stall=st.sampled_from([0.0, 0.2, 0.6]),
+    shape=st.sampled_from(["small", "shared"]),
+)
+def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, shape: str) -> None:
+    model, gateware = devices(shape)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
-        assert compare(model, gateware, operations("small", seed, messages)) is None
+        assert compare(model, gateware, life(model, seed, messages)) is None
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -67,20 +94,18 @@ def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float) -> 
 def test_bytes_that_mean_nothing(noise: list[bytes]) -> None:
     model, gateware = devices("small")
     with model, gateware:
-        start = operations("small", 1, 0)
+        start = list(life(open_device("model:", **SHAPES["small"]), 1, 0))
         garbage = [Operation("receive", {"session": 0, "data": piece}) for piece in noise]
         assert compare(model, gateware, [*start, *garbage]) is None
 
 
 def test_a_difference_is_found() -> None:
     """The comparison can fail: devices that store messages of different lengths disagree, and it is said where."""
-    model, gateware = devices("small")
-    with model, gateware, open_device("model:", window=4, max_message=200) as other:
-        script = operations("small", 3, 200)
-        difference = compare(model, other, script)
+    model, _ = devices("small")
+    with model, open_device("model:", window=4, max_message=200) as other:
+        difference = compare(model, other, life(model, 3, 200))
         assert isinstance(difference, Difference)
         assert f"operation {difference.index}" in str(difference)
-        assert compare(model, gateware, []) is None
 
 
 def test_latency_is_the_same_for_every_gap() -> None:
@@ -101,3 +126,311 @@ def test_latency_is_the_same_for_every_gap() -> None:
     assert len(asked) == 100
     assert len(latencies) == 1
     assert latencies.pop() <= 4
+
+
+# Operations in a row.
+
+
+class Mute(ModelDevice):
+    """A golden model that cannot be asked for anything but its name."""
+
+    def _poll(self) -> list[Record]:
+        raise DeviceError("no answer")
+
+    def _state(self, session: int) -> SessionState:
+        raise ValueError("no answer")
+
+
+def pieces(*given: tuple[int, bytes]) -> list[Operation]:
+    return [Operation("receive", {"session": session, "data": data}) for session, data in given]
+
+
+def test_bytes_of_many_sessions_go_in_without_a_pause() -> None:
+    """The same records as with pauses, in fewer cycles: the core does not come to rest at a chunk border."""
+    peers = [Peer(sender=f"PEER{index}") for index in range(5)]
+    streams = [b"".join(peer.order(seq) for seq in (1, 3, 2, 4, 5)) for peer in peers]
+    script = [
+        Operation(verb, {"session": index, **more})
+        for index, peer in enumerate(peers)
+        for verb, more in (("configure", {"config": peer.config()}), ("connect", {"phase": Phase.ACTIVE}))
+    ]
+    chunks = pieces(
+        *((index, stream[at : at + 9]) for at in range(0, len(streams[0]), 9) for index, stream in enumerate(streams))
+    )
+    cycles = []
+    told = []
+    for play in (perform_unbroken, lambda device, row: [perform(device, operation) for operation in row]):
+        _, gateware = devices("shared")
+        with gateware:
+            perform_unbroken(gateware, script)
+            before = gateware.core.cycles
+            play(gateware, chunks)
+            cycles.append(gateware.core.cycles - before)
+            told.append(listen(gateware, chunks, []))
+    assert unlike(0, chunks[-1], told[0], told[1]) is None
+    assert [state.expected for state in told[0].states.values() if isinstance(state, SessionState)] == [6] * 5
+    assert sum(map(len, streams)) < cycles[0] < cycles[1]
+
+
+@pytest.mark.parametrize(
+    ("script", "left", "right"),
+    [
+        (pieces((0, b"x"), (7, b"x")), "", "ValueError: session must be 0 to 4, not 7"),
+        ([Operation("set_expected", {"session": 0, "expected": 0})], "", "ValueError: expected must be"),
+        ([Operation("send", {"session": 0, "msg_type": "0"})], "", "DeviceError: session 0 is not configured"),
+    ],
+)
+def test_what_is_refused_is_compared(script: list[Operation], left: str, right: str) -> None:
+    with ModelDevice(**SHARED) as model:
+        wanted = listen(model, [], [])
+        difference = unlike(0, script[-1], wanted, listen(model, [], perform_unbroken(model, script)))
+    assert difference is not None
+    assert difference.left == left
+    assert isinstance(difference.right, str)
+    assert difference.right.startswith(right)
+
+
+def test_what_cannot_be_read_is_a_difference() -> None:
+    script = pieces((0, b"x"))
+    with ModelDevice(**SHARED) as model, Mute(**SHARED) as mute:
+        difference = compare(model, mute, script)
+        assert difference is not None
+        assert difference.right == "DeviceError: no answer"
+        difference = unlike(0, script[0], listen(model, script, []), listen(mute, script, []))
+        assert difference is not None
+        assert difference.right == "DeviceError: no answer"
+        states = unlike(0, script[0], listen(model, script, []), Said([], [], {0: "ValueError: no answer"}))
+        assert states is not None
+        assert states.right == "ValueError: no answer"
+
+
+@pytest.mark.parametrize("unbroken", [False, True])
+def test_the_first_record_that_differs_is_told(unbroken: bool) -> None:
+    peer = Peer()
+    with ModelDevice(**SHARED) as model, ModelDevice(**{**SHARED, "hold": 1, "hold_limit": 1}) as other:
+        for device in (model, other):
+            device.configure(3, peer.config())
+            device.connect(3, phase=Phase.ACTIVE)
+        script = pieces((3, peer.order(2) + peer.order(3)))
+        if unbroken:
+            said = [listen(device, script, perform_unbroken(device, script)) for device in (model, other)]
+            difference = unlike(0, script[-1], *said)
+        else:
+            difference = compare(model, other, script)
+    assert "the first 2 records agree, then" in str(difference)
+    assert "rule=<Rule.R10: 17>" in str(difference)
+    assert "rule=<Rule.R10B: 19>" in str(difference)
+
+
+def test_how_soon_a_message_leaves_is_the_devices_own_affair() -> None:
+    """Messages that left are compared apart from the other records, per session in their order."""
+    peer = Peer()
+    script = pieces((0, peer.order(2)))
+    with ModelDevice() as model:
+        model.configure(0, peer.config())
+        model.connect(0, phase=Phase.ACTIVE)
+        model.receive(0, peer.order(2))
+        left = listen(model, [], [])
+    assert [type(record).__name__ for record in left.records] == ["EventRecord", "MessageRecord", "SentRecord"]
+    event, message, sent = left.records
+    assert unlike(0, script[0], left, Said([], [event, sent, message], {})) is None
+    assert unlike(0, script[0], left, Said([], [message, event, sent], {})) is not None
+    assert unlike(0, script[0], left, Said([], [replace(event, cycle=7), message, sent], {})) is None
+    assert unlike(0, script[0], left, Said([], [event, message], {})) is not None
+
+
+# Hypothesis chooses, step by step.
+
+#: Sessions of the shared device that take part.
+SESSIONS = 4
+PEERS = [Peer(sender=f"PEER{index}") for index in range(SESSIONS)]
+session = st.integers(0, SESSIONS - 1)
+above = st.integers(1, SHARED["window"] + 2)
+flag = st.sampled_from([False, False, True, True, "N", "y"])
+
+
+class Lives(RuleBasedStateMachine):
+    """Four sessions on both devices. What a peer sends waits until it is delivered, cut and mixed at will."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model, self.gateware = devices("shared")
+        self.waiting = [b""] * SESSIONS
+        self.now = 1_709_251_199_000_000_000
+        self.step("advance", utc_ns=self.now)
+
+    def step(self, verb: str, **arguments: Any) -> None:
+        difference = compare(self.model, self.gateware, [Operation(verb, arguments)])
+        assert difference is None, str(difference)
+
+    def expected(self, session: int) -> int:
+        return self.model.state(session).expected
+
+    def arrive(self, session: int, *messages: bytes) -> None:
+        self.waiting[session] += b"".join(messages)
+
+    def number(self, session: int, ahead: int) -> int:
+        return max(1, min(self.expected(session) + ahead, MAX_SEQ))
+
+    # What the host does.
+
+    @initialize(
+        policies=st.lists(st.sampled_from(list(Policy)), min_size=SESSIONS, max_size=SESSIONS),
+        windows=st.lists(st.sampled_from([None, None, 1, 3]), min_size=SESSIONS, max_size=SESSIONS),
+    )
+    def connected(self, policies: list[Policy], windows: list[int | None]) -> None:
+        for index, (policy, window) in enumerate(zip(policies, windows, strict=True)):
+            self.reconfigured(index, policy, window, 2, 5, 1)
+            self.connects(index, Phase.ACTIVE, True)
+
+    @rule(
+        session=session,
+        policy=st.sampled_from(list(Policy)),
+        window=st.sampled_from([None, 1, 2, 5, SHARED["window"]]),
+        chunk=st.sampled_from([1, 2, 3, MAX_SEQ]),
+        timeout=st.sampled_from([0, 1, 5]),
+        retries=st.integers(0, 2),
+    )
+    def reconfigured(
+        self, session: int, policy: Policy, window: int | None, chunk: int, timeout: int, retries: int
+    ) -> None:
+        self.step("disconnect", session=session)
+        config = PEERS[session].config(
+            policy=policy, window=window, chunk=chunk, resend_timeout=timeout, resend_retries=retries
+        )
+        self.step("configure", session=session, config=config)
+
+    @rule(session=session, phase=st.sampled_from([Phase.LOGON, Phase.ACTIVE]), may_request=st.booleans())
+    def connects(self, session: int, phase: Phase, may_request: bool) -> None:
+        self.waiting[session] = b""
+        self.step("connect", session=session, phase=phase, may_request=may_request)
+
+    @rule(session=session, allowed=st.booleans())
+    def requests_are_allowed(self, session: int, allowed: bool) -> None:
+        self.step("set_may_request", session=session, allowed=allowed)
+
+    @rule(session=session, expected=st.sampled_from([1, 9, 10**9, MAX_SEQ - 2, MAX_SEQ, MAX_SEQ + 1]))
+    def is_told_what_to_expect(self, session: int, expected: int) -> None:
+        self.step("set_expected", session=session, expected=expected)
+
+    @rule(session=session, next_out=st.sampled_from([1, 99, 999_999_999, MAX_SEQ - 1, MAX_SEQ]))
+    def is_told_how_to_number(self, session: int, next_out: int) -> None:
+        self.step("set_next_out", session=session, next_out=next_out)
+
+    @rule(session=session, seq=st.sampled_from([None, None, 1, MAX_SEQ]), text=st.integers(0, 200))
+    def sends(self, session: int, seq: int | None, text: int) -> None:
+        self.step("send", session=session, msg_type="D", fields=encode([(58, "x" * text)]), seq=seq)
+
+    @rule(ms=st.sampled_from([-1, 0, 1, 4, 5, 6, 30]))
+    def time_passes(self, ms: int) -> None:
+        self.now += ms * 1_000_000
+        self.step("advance", utc_ns=self.now)
+
+    @rule(seed=st.integers(0, 99), inputs=st.sampled_from([0, 0.3, 0.8]), outputs=st.sampled_from([0, 0.3, 0.8]))
+    def streams_stall(self, seed: int, inputs: float, outputs: float) -> None:
+        self.gateware.stalls(seed, inputs, outputs)
+
+    # What the peers send.
+
+    @rule(session=session, count=st.integers(1, 4), possdup=flag)
+    def in_order(self, session: int, count: int, possdup: bool | str) -> None:
+        first = self.number(session, 0)
+        self.arrive(
+            session, *(PEERS[session].message("D", seq, possdup=possdup) for seq in range(first, first + count))
+        )
+
+    @rule(session=session, ahead=st.lists(above, min_size=1, max_size=5), kind=st.sampled_from("D0A25"), possdup=flag)
+    def ahead(self, session: int, ahead: list[int], kind: str, possdup: bool | str) -> None:
+        for distance in ahead:
+            self.arrive(session, PEERS[session].message(kind, self.number(session, distance), possdup=possdup))
+
+    @rule(session=session, behind=st.integers(1, 9), kind=st.sampled_from("D0A24"), possdup=flag)
+    def late(self, session: int, behind: int, kind: str, possdup: bool | str) -> None:
+        self.arrive(session, PEERS[session].message(kind, self.number(session, -behind), possdup=possdup))
+
+    @rule(session=session, order=st.permutations(range(5)))
+    def reordered(self, session: int, order: Sequence[int]) -> None:
+        self.arrive(session, *(PEERS[session].order(self.number(session, distance)) for distance in order))
+
+    @rule(session=session, ahead=st.integers(-4, 6), jump=st.integers(-1, 9), possdup=st.booleans())
+    def gap_filled(self, session: int, ahead: int, jump: int, possdup: bool) -> None:
+        seq = self.number(session, ahead)
+        self.arrive(session, PEERS[session].gap_fill(seq, seq + jump, possdup=possdup))
+
+    @rule(session=session, jump=st.one_of(st.none(), st.integers(-2, 12)))
+    def reset(self, session: int, jump: int | None) -> None:
+        self.arrive(session, PEERS[session].reset(None if jump is None else self.number(session, jump)))
+
+    @rule(session=session, seq=st.sampled_from([1, 1, 2]))
+    def reset_by_logon(self, session: int, seq: int) -> None:
+        self.arrive(session, PEERS[session].logon(seq, reset=True))
+
+    @rule(session=session, seq=st.sampled_from([None, "", "0", "-5", "2.0", "4294967296", "00000000000000000007"]))
+    def numbered_badly(self, session: int, seq: str | None) -> None:
+        self.arrive(session, PEERS[session].message("D", seq))
+
+    @rule(session=session, damage=st.integers(0, 7), at=st.integers(0, 100))
+    def garbled(self, session: int, damage: int, at: int) -> None:
+        message = PEERS[session].order(self.number(session, 0))
+        at %= len(message)
+        whole = (
+            damaged_checksum(message),
+            message[:at],
+            message[:at] + bytes([message[at] ^ 1 << damage]) + message[at + 1 :],
+        )
+        self.arrive(session, whole[damage % 3])
+
+    @rule(session=session, longer=st.integers(-2, 2))
+    def as_long_as_can_be(self, session: int, longer: int) -> None:
+        peer, seq = PEERS[session], self.number(session, 0)
+        room = SHARED["max_message"] - len(peer.message("D", seq, [(58, "x" * 100)])) + 100
+        self.arrive(session, peer.message("D", seq, [(58, "x" * (room + longer))]))
+
+    @rule(session=session, trick=st.sampled_from([*TRICKS, swallow, jump]), seed=st.integers(0, 999))
+    def hostile(self, session: int, trick: Callable[[Aim], bytes], seed: int) -> None:
+        aim = Aim(random.Random(seed), PEERS[session], self.number(session, 0), SHARED["window"], SHARED["max_message"])
+        self.arrive(session, trick(aim))
+
+    @rule(session=session, noise=st.binary(max_size=20) | st.sampled_from([b"8=FIX", b"\x01", b"8=FIX.4.4\x019=5\x01"]))
+    def noise(self, session: int, noise: bytes) -> None:
+        self.arrive(session, noise)
+
+    @rule(session=session, other=session)
+    def of_another_session(self, session: int, other: int) -> None:
+        self.arrive(session, PEERS[other].order(self.number(session, 0)))
+
+    # How it arrives.
+
+    @rule(
+        cuts=st.lists(st.tuples(session, st.integers(1, 30) | st.just(9999)), min_size=1, max_size=30),
+        unbroken=st.booleans(),
+    )
+    def delivered(self, cuts: list[tuple[int, int]], unbroken: bool) -> None:
+        row = []
+        for session, size in cuts:
+            data, self.waiting[session] = self.waiting[session][:size], self.waiting[session][size:]
+            row.append(Operation("receive", {"session": session, "data": data}))
+        if unbroken:
+            devices = (self.model, self.gateware)
+            said = [listen(device, row, perform_unbroken(device, row)) for device in devices]
+            difference = unlike(len(row) - 1, row[-1], *said)
+        else:
+            difference = compare(self.model, self.gateware, row)
+        assert difference is None, str(difference)
+
+    @invariant()
+    def all_states_agree(self) -> None:
+        for index in range(SESSIONS):
+            assert self.model.state(index) == self.gateware.state(index)
+
+    def teardown(self) -> None:
+        with self.model, self.gateware:
+            self.delivered([(index, 9999) for index in range(SESSIONS)], True)
+            for index in range(SESSIONS):
+                assert self.model.counters(index) == self.gateware.counters(index)
+
+
+Lives.TestCase.settings = settings(
+    max_examples=150, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+TestLives = Lives.TestCase

@@ -356,6 +356,25 @@ def test_ctrl_c_leaves_no_device_at_work(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ({}, (64, 32, 512, 128, 24)),
+        ({"sessions": 1}, (1, 32, 512, 16, 16)),
+        ({"sessions": 1024, "window": 4}, (1024, 4, 512, 2048, 3)),
+        ({"sessions": 2, "window": 2}, (2, 2, 512, 2, 1)),
+        ({"hold": 5}, (64, 32, 512, 5, 5)),
+        ({"hold": 100, "hold_limit": 7, "max_message": 99}, (64, 32, 99, 100, 7)),
+    ],
+)
+def test_sizes_that_nobody_gave(given: dict[str, int], made: tuple[int, ...]) -> None:
+    options = soak_command.sizes(**given)
+    assert tuple(options.values()) == made
+    with open_device("model:", **options) as device:
+        info = device.info
+    assert (info.sessions, info.window, info.max_message, info.hold, info.hold_limit) == made
+
+
+@pytest.mark.parametrize(
     ("options", "line"),
     [
         (["--device", "toaster:"], "no device 'toaster:'"),
