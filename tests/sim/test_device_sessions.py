@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tag34.contract import MAX_SEQ, Phase, Policy
-from tag34.device import DeviceError
+from tag34.device import DeviceError, Record, SentRecord
 from tag34_sim.golden import compose, sending_time
 from tag34_sim.messages import Peer, checksummed, cut, damaged_checksum, encode, frame
-from tests.sim.bench import Bench, Stage
+from tests.sim.bench import Bench, Stage, tell
 
 #: One peer for each session of the device: other versions, other names, one of them the beginning of another.
 PEERS = [
@@ -78,7 +79,15 @@ def kinds(peer: Peer) -> dict[str, tuple[bytes, list[str]]]:
         "no length": (checksummed(encode([(8, peer.begin_string), (9, "12x")]) + body), ["F3 none -> 1"]),
         "too long": (frame(long_body, begin_string=peer.begin_string), ["halted 1 F5", "F5 none -> 1"]),
         "no number": (peer.message("D", "1x"), ["halted 1 R4", "R4 none -> 1"]),
-        "foreign": (Peer(peer.begin_string, peer.sender + "X", peer.target).order(1), ["R2 1 -> 1"]),
+        "flags": (
+            peer.message("8", 1, [(43, "Y"), (97, "Y")], possdup="N", possresend=True),
+            ["deliver 1", "R8 1 -> 2"],
+        ),
+        "header": (peer.message("UX12", 1, header=[(57, "34=9"), (90, 2)], possdup=True), ["deliver 1", "R8 1 -> 2"]),
+        "zeros to fill": (peer.gap_fill(1, "0000000003"), ["deliver 3", "recovered 4", "R7 1 -> 4"]),
+        "foreign version": (Peer(peer.begin_string + "9", peer.sender, peer.target).order(1), ["R2 1 -> 1"]),
+        "foreign sender": (Peer(peer.begin_string, peer.sender + "X", peer.target).order(1), ["R2 1 -> 1"]),
+        "foreign target": (Peer(peer.begin_string, peer.sender, peer.target[:-1]).order(1), ["R2 1 -> 1"]),
     }
 
 
@@ -95,21 +104,48 @@ def begin(lane: Bench) -> None:
 # Bytes of others between the bytes of a message
 
 
+def told(lane: Bench, *pieces: bytes) -> list[Record]:
+    """What is told of a message that comes in pieces on a new connection, but for what leaves."""
+    begin(lane)
+    before = len(lane.records)
+    for piece in pieces:
+        lane.feed(piece)
+    return at_rest(lane, before)
+
+
+def at_rest(lane: Bench, before: int) -> list[Record]:
+    """The records behind the first ``before``, without cycles and without what leaves."""
+    return [replace(record, cycle=0) for record in lane.records[before:] if not isinstance(record, SentRecord)]
+
+
 @pytest.mark.rule("R17", "F1")
 @pytest.mark.parametrize("kind", KINDS)
-def test_R17_another_session_s_message_at_every_byte_of_a_message(lanes: Lanes, kind: str) -> None:
-    """In BodyLength, inside tag 34, in a data field, in the trailer: everywhere. And the other one is cut, too."""
+def test_R17_another_session_s_message_at_every_byte_of_a_message(lanes: Lanes, rng: random.Random, kind: str) -> None:
+    """In BodyLength, inside tag 34, in a data field, in the trailer: everywhere. The other one is cut too, anywhere."""
     lane, other = lanes[0], lanes[1]
     message, want = kinds(lane.peer)[kind]
+    alone = told(lane, message)
+    assert [tell(record) for record in alone] == want
+    others = kinds(other.peer)
+    others_alone = {name: told(other, third) for name, (third, _) in others.items()}
+    assert all([tell(record) for record in others_alone[name]] == others[name][1] for name in KINDS)
     for at in range(1, len(message)):
-        others, wants = kinds(other.peer)[KINDS[at % len(KINDS)]]
-        half = at * len(others) // len(message)
-        begin(lane)
-        begin(other)
-        got = [lane.feed(message[:at]), other.feed(others[:half]), lane.feed(message[at:]), other.feed(others[half:])]
-        # What is known before the last byte is told before it: the byte that proves a length wrong, for example.
-        assert got[0] + got[2] == want, f"cut at {at}"
-        assert got[1] + got[3] == wants, f"cut at {at}, between them {others!r}"
+        for name in rng.sample(KINDS, 3):
+            between = others[name][0]
+            half = rng.randrange(len(between) + 1)
+            begin(lane)
+            begin(other)
+            before = len(lane.records), len(other.records)
+            for session, piece in (
+                (lane, message[:at]),
+                (other, between[:half]),
+                (lane, message[at:]),
+                (other, between[half:]),
+            ):
+                session.feed(piece)
+            where = f"cut at {at}, between {message[:at]!r} and {message[at:]!r}: {between[:half]!r}"
+            assert at_rest(lane, before[0]) == alone, where
+            assert at_rest(other, before[1]) == others_alone[name], where
 
 
 @pytest.mark.rule("R17", "F1")
