@@ -51,6 +51,7 @@ def life(model: Device, seed: int, messages: int, mix: dict[str, float] | None =
     )
 
 
+@pytest.mark.rule("R12", "R16", "R17")
 @pytest.mark.parametrize("stall", [0.0, 0.3])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(15))
@@ -62,6 +63,7 @@ def test_scenarios_of_everything(shape: str, seed: int, stall: float) -> None:
         assert difference is None, f"seed {seed}, shape {shape}, stalls {stall}: {difference}"
 
 
+@pytest.mark.rule("R11", "R12", "R13", "R17")
 @pytest.mark.parametrize("shape", ["usual", "shared"])
 @pytest.mark.parametrize("seed", range(8))
 def test_long_sessions_without_a_halt(shape: str, seed: int) -> None:
@@ -85,6 +87,7 @@ def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, sha
         assert compare(model, gateware, life(model, seed, messages)) is None
 
 
+@pytest.mark.rule("F4", "F6")
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(
     noise=st.lists(
@@ -145,6 +148,7 @@ def pieces(*given: tuple[int, bytes]) -> list[Operation]:
     return [Operation("receive", {"session": session, "data": data}) for session, data in given]
 
 
+@pytest.mark.rule("R17")
 def test_bytes_of_many_sessions_go_in_without_a_pause() -> None:
     """The same records as with pauses, in fewer cycles: the core does not come to rest at a chunk border."""
     peers = [Peer(sender=f"PEER{index}") for index in range(5)]
