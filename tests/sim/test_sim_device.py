@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from tag34.contract import RECORD_BYTES, RECORD_FIELDS, RecordKind
+from tag34.contract import RECORD_BYTES, RECORD_FIELDS, Phase, RecordKind
 from tag34.device import Device, DeviceError, Record, open_device
 from tag34_hdl.layouts import Shape
 from tag34_sim import sim_device, verilator
+from tag34_sim.messages import Peer
 from tag34_sim.records import Decoder
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import run, scenario
@@ -291,3 +292,28 @@ def test_records_and_bytes_that_do_not_fit_are_an_error() -> None:
         Decoder().feed(b"x", [], [])
     with pytest.raises(DeviceError, match="delivery of 3 bytes, its record says 5"):
         Decoder().feed(raw_record(kind=RecordKind.DELIVER, length=5), [b"8=F"], [])
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.parametrize("cut", [None, 37, 1], ids=["messages", "37", "1"])
+def test_a_turn_of_another_session_costs_two_cycles(cut: int | None, rng: random.Random) -> None:
+    """Bytes of several sessions back to back, cut between messages and anywhere: a cycle per byte, two per turn."""
+    peer, sessions, messages = Peer(), 4, 60
+    with open_device("sim:", sessions=sessions, window=8, max_message=300) as device:
+        assert isinstance(device, SimDevice)
+        for session in range(sessions):
+            device.configure(session, peer.config())
+            device.connect(session, phase=Phase.ACTIVE)
+        stream = [peer.message("8", seq, [(58, "x" * rng.randint(0, 80))]) for seq in range(1, messages + 1)]
+        if cut is not None:
+            whole = b"".join(stream)
+            stream = [whole[at : at + cut] for at in range(0, len(whole), cut)]
+        before = device.core.cycles
+        device.receive_all((session, piece) for piece in stream for session in range(sessions))
+        cycles = device.core.cycles - before
+        turns = sessions * len(stream)
+        lost = cycles - sessions * sum(map(len, stream)) - 2 * turns
+        # The last message is still to leave. One whose end comes right behind a turn is judged some cycles later, and
+        # the next turn waits for that.
+        assert lost <= (200 if cut is None else 12 * sessions * messages)
+        assert [device.state(session).expected for session in range(sessions)] == [messages + 1] * sessions

@@ -327,7 +327,7 @@ class Framer(wiring.Component):
                 self.rx.valid
                 & (self.next_session != self.session)
                 & ~self.switch
-                & ~self.frame.valid
+                & (~self.frame.valid | self.frame.ready)
                 & ~messages.busy
                 & ~kept.busy
             ),
