@@ -140,7 +140,7 @@ class Soak:
 def _life(rng: random.Random, case: Case, model: Device) -> Iterator[Operation]:
     """The operations of a scenario. The model has to carry out each before the next one is taken."""
     info = model.info
-    pieces = rng.choice((100, 500, 2000)) + 10 * info.sessions
+    pieces = rng.choice((100, 500, 2000, 4000)) + 15 * info.sessions
     return scenario(
         rng,
         messages=pieces if case.unbroken else min(pieces, 300),
@@ -194,8 +194,8 @@ def cycles(device: Device) -> int:
 
 
 def _stalls(rng: random.Random) -> Stalls | None:
-    """Every third scenario has pauses."""
-    if rng.random() < 0.65:
+    """Every fourth scenario has pauses."""
+    if rng.random() < 0.75:
         return None
     shares = (0.0, 0.1, 0.1, 0.3, 0.6)
     return Stalls(rng.getrandbits(32), rng.choice(shares), rng.choice(shares))
