@@ -72,7 +72,9 @@ def watch_devices(hits: Hits) -> None:
 
     def watched(device: Any) -> _Watched:
         if not hasattr(device, "_watched"):
-            device._watched = _Watched(hits[device.info.name])
+            # A device that a test has made for itself, with a fault in it perhaps, shows nothing of the real ones.
+            real = type(device).__module__.startswith("tag34")
+            device._watched = _Watched(hits[device.info.name] if real else Counter())
         found: _Watched = device._watched
         return found
 
