@@ -18,7 +18,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage lint format types docs timing soak clean
+.PHONY: help setup demo test coverage formal lint format types docs timing soak clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ coverage: $(READY)  ## how often the tests see each rule at work, on each device
 	@$(BIN)/pytest -n $(JOBS) --rule-coverage build/coverage.json tests/sim/test_device_*.py tests/sim/test_differential.py \
 		tests/host $(ARGS)
 
+formal: $(READY)  ## prove properties of the gateware (ARGS="--sample": the quick ones; ARGS="slots")
+	@$(BIN)/python -m tests.formal --jobs $(JOBS) $(ARGS)
+
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check . $(ARGS)
 	@$(BIN)/ruff format --check .
@@ -47,8 +50,9 @@ format: $(READY)  ## apply ruff's format and its safe fixes
 types: $(READY)  ## mypy
 	@$(BIN)/mypy $(ARGS)
 
-docs: $(READY)  ## make docs/rules.md of its sources
+docs: $(READY)  ## make docs/rules.md and docs/proofs.md of their sources
 	@$(BIN)/python -m tests.rules.page
+	@$(BIN)/python -m tests.formal --docs
 
 soak: $(READY)  ## random traffic, gateware against golden model (ARGS="--messages 1000000 --sessions 64 --seed 1")
 	@$(BIN)/tag34 soak $(ARGS)
