@@ -27,8 +27,8 @@ WHERE = """\
 ## Where each rule lives
 
 The places in the golden model, the gateware and the host; the tests that are marked with the rule
-(`@pytest.mark.rule`); the properties that are proved. `make coverage` counts how often each rule is seen at work on
-each device."""
+(`@pytest.mark.rule`); the [properties](proofs.md) that `make formal` proves. `make coverage` counts how often each rule
+is seen at work on each device."""
 
 
 def cells(row: Row, columns: int) -> list[str]:
@@ -61,7 +61,7 @@ def bullet(text: str, depth: int = 0) -> str:
     )
 
 
-def where(row: Row, tests: list[sources.Test], proofs: list[sources.Proof]) -> str:
+def where(row: Row, tests: list[sources.Test], proofs: list[sources.Proven]) -> str:
     """One rule: its places, tests and proofs."""
     lines = [f"### {row.id}", ""]
     for side, (name, _) in SIDES.items():
@@ -74,7 +74,8 @@ def where(row: Row, tests: list[sources.Test], proofs: list[sources.Proof]) -> s
         for path, group in groupby(tests, key=lambda test: test.path):
             lines.append(bullet(f"[{path}](../{path}): {', '.join(f'`{test.name}`' for test in group)}", 1))
     if proofs:
-        lines.append(bullet(f"proofs: {', '.join(f'[`{proof.name}`](../{proof.path})' for proof in proofs)}"))
+        links = [f"[`{proof.name}`](proofs.md#{proof.harness.lower()})" for proof in proofs]
+        lines.append(bullet(f"proofs: {', '.join(links)}"))
     if row.note:
         lines.append(bullet(row.note))
     return "\n".join(lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import importlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tag34_sim.rulebook import RULES, SIDES
+from tests.formal.__main__ import harnesses
 
 ROOT = Path(__file__).parents[2]
 #: Folder of each package.
@@ -114,23 +114,19 @@ def marked_tests(path: Path) -> list[tuple[Test, list[str]]]:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A property that is proved: ``path`` of its file below the project's folder, its ``name``."""
+class Proven:
+    """A property that is proved: the ``harness`` whose section docs/proofs.md has, its ``name``."""
 
-    path: str
+    harness: str
     name: str
 
 
-def proofs(package: str = "tests.formal.proofs") -> dict[str, list[Proof]]:
-    """All properties that are proved and tied to a rule, by its id: those that the classes of a package's modules have
-    in ``properties``. By module, then as they stand."""
-    found: dict[str, list[Proof]] = defaultdict(list)
-    for path in sorted(ROOT.joinpath(*package.split(".")).glob("*.py")):
-        module = importlib.import_module(f"{package}.{path.stem}")
-        for made in vars(module).values():
-            if isinstance(made, type) and made.__module__ == module.__name__:
-                for stated in getattr(made, "properties", ()):
-                    # What else than a rule it is tied to (a decision) is not for the rules page.
-                    for rule in filter(_ID.fullmatch, stated.rules):
-                        found[rule].append(Proof(str(path.relative_to(ROOT)), stated.name))
+def proofs() -> dict[str, list[Proven]]:
+    """All properties of tests/formal that are tied to a rule, by its id, in the order of docs/proofs.md."""
+    found: dict[str, list[Proven]] = defaultdict(list)
+    for harness in harnesses():
+        for stated in harness.properties:
+            # What else than a rule it is tied to (a decision) is not for the rules page.
+            for rule in filter(_ID.fullmatch, stated.rules):
+                found[rule].append(Proven(harness.__name__, stated.name))
     return found

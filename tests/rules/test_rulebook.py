@@ -12,6 +12,7 @@ import pytest
 
 from tag34.contract import HEADER_TAGS, Rule
 from tag34_sim.rulebook import RULES, SIDES
+from tests.formal.__main__ import harnesses
 from tests.rules import page, sources
 
 #: A rule's id at the beginning of what is behind ``test_`` in a test's name.
@@ -137,27 +138,13 @@ def test_an_id_that_is_not_written_out_is_found_out(tmp_path: Path, monkeypatch:
         sources.marked_tests(path)
 
 
-STATED = """
-from typing import NamedTuple
-
-class Property(NamedTuple):
-    name: str
-    rules: tuple[str, ...]
-
-class One:
-    properties = (Property("a.b", ("R9", "decision 5", "R10a")), Property("a.c", ("R9",)))
-"""
-
-
-def test_properties_are_found_with_their_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "ROOT", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    folder = tmp_path / "some" / "properties"
-    folder.mkdir(parents=True)
-    (folder / "a.py").write_text(STATED, encoding="utf-8")
-    (folder / "b.py").write_text("from some.properties.a import One", encoding="utf-8")
-    one, other = (sources.Proof("some/properties/a.py", name) for name in ("a.b", "a.c"))
-    assert sources.proofs("some.properties") == {"R9": [one, other], "R10a": [one]}
+def test_every_property_of_a_rule_is_named_with_it() -> None:
+    text = page.page()
+    for harness in harnesses():
+        for stated in harness.properties:
+            for rule in set(stated.rules) & set(RULES):
+                section = text.partition(f"\n### {rule}\n")[2].partition("\n### ")[0]
+                assert f"[`{stated.name}`](proofs.md#{harness.__name__.lower()})" in section
 
 
 @pytest.mark.parametrize(("mark", "says"), [('"R8", "R99"', "'R99'"), ("", "no rule")])
