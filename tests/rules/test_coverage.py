@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -69,6 +70,8 @@ def test_a_run(tmp_path: Path, processes: str) -> None:
             "tests/host/test_logon.py",
         ],
         cwd=sources.ROOT,
+        # A run of its own, even if this one is a worker's.
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
         capture_output=True,
         text=True,
         check=False,

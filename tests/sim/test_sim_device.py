@@ -167,7 +167,19 @@ def test_a_core_that_hangs_is_an_error_not_a_hang() -> None:
         registers["VERSION"].address: sim_device.CONTRACT_VERSION,
         registers["SESSIONS"].address: 1,
     }
-    device = SimDevice(DeafCore(answers))
+    with pytest.raises(DeviceError, match="did not come to rest"):
+        SimDevice(DeafCore(answers))
+
+    class Stuck(DeafCore):
+        """It is at rest after its reset, and never again."""
+
+        runs = 0
+
+        def run(self, limit: int) -> bool:
+            self.runs += 1
+            return self.runs == 1
+
+    device = SimDevice(Stuck(answers))
     with pytest.raises(DeviceError, match="did not come to rest"):
         device.receive(0, b"x")
 
