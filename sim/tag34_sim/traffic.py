@@ -101,7 +101,7 @@ class _Life:
         #: What a host does beside connecting, and how often.
         self.acts: dict[Callable[[int], Iterator[Operation]], float] = {
             self.allow: 2,
-            self.disconnect: 0.4,
+            self.disconnect: 1,
             self.time: 5 * time,
             self.timeouts: 0.5 * time,
             self.send: 4,

@@ -174,6 +174,16 @@ def test_R10b_memory_comes_back_with_the_message(message: bytes, line: str) -> N
     assert s.rules(2, 3, 4, 5) == ["R10", "R10", "R10b"], "two places are free"
 
 
+@pytest.mark.rule("R10b", "R10e", "R12")
+def test_R10b_memory_comes_back_from_what_a_held_gap_fill_passes_over() -> None:
+    s = pool()
+    s.feed(0, s.peers[0].gap_fill(2, 6), s.peers[0].order(3), s.peers[0].order(4))
+    assert s.rules(1, 3, 4) == ["R10", "R10"]
+    assert s.rules(2, 3) == ["R10b"]
+    assert s.order(0, 1) == ["deliver 1", "held_gap_fill 2 6", "recovered 6", "R8 1 -> 6"]
+    assert s.rules(2, 3, 4, 5) == ["R10", "R10", "R10b"], "two places are free"
+
+
 @pytest.mark.rule("R10b", "R15")
 @pytest.mark.parametrize("verb", ["disconnect", "connect", "set_expected"])
 def test_R10b_memory_comes_back_with_the_connection(verb: str) -> None:
