@@ -196,8 +196,8 @@ def ladders(aim: Aim) -> bytes:
         )
     last = rng.choice((peer.order(seq), peer.gap_fill(seq, seq + rng.randint(1, 4)), b""))
     # What was passed over has given its memory back, if there is room for these.
-    above = [peer.order(seq + distance) for distance in rng.sample(range(9, 20), rng.randint(0, 6))]
-    return b"".join([*held, last, *above])
+    beyond = [peer.order(seq + distance) for distance in rng.sample(range(9, 20), rng.randint(0, 6))]
+    return b"".join([*held, last, *beyond])
 
 
 def late_gap_fills(aim: Aim) -> bytes:

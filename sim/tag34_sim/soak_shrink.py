@@ -39,7 +39,8 @@ class Shrinker:
         seconds: how long it may take.
         clock: tells seconds.
 
-    Members: ``case``, the smallest found so far; ``trials``, how many were run.
+    Members: ``case``, the smallest found so far; ``shows``, False if the case that was given does not fail when it runs
+    by itself, without what the device has done before or in another rhythm; ``trials``, how many were run.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Shrinker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.case = case
+        self.shows = True
         self.trials = 0
         self._opener = opener
         self._clock = clock
@@ -59,6 +61,9 @@ class Shrinker:
     def run(self) -> Case:
         """The smallest case that was found in time. Ctrl-C ends the search, too."""
         try:
+            self.shows = self._fails(self.case)
+            if not self.shows:
+                return self.case
             self._settle()
             self._sessions()
             self._reduce_operations()

@@ -143,6 +143,13 @@ def test_what_a_case_needs_stays_in_it(seed: int) -> None:
     assert (config.policy, config.window, config.resend_timeout, config.fraction) == (Policy.INFINITY, None, 0, None)
 
 
+def test_a_case_that_does_not_fail_by_itself_stays_as_it_is() -> None:
+    case = Case("model:", SHAPE, None, True, every_operation())
+    shrinker = Shrinker(case)
+    assert shrinker.run() is case
+    assert (shrinker.shows, shrinker.trials) == (False, 1)
+
+
 def test_shrinking_ends_in_time() -> None:
     outcome = Soak("faulty:", SHAPE, 1, opener).run(100_000)
     assert outcome.case is not None
@@ -327,6 +334,18 @@ def test_save_names_the_file(capsys: pytest.CaptureFixture[str], planted: None) 
     assert status == 1
     assert "DeviceError: the core did not come to rest" in err
     assert load(Path("kept.jsonl").read_text()).url == "broken:"
+
+
+def test_a_difference_that_does_not_show_again_is_told(
+    capsys: pytest.CaptureFixture[str], planted: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Shrinker, "_fails", lambda self, case: False)
+    status, out, err = command(capsys, "--device", "faulty:", "--sessions", "3", "--seed", "5", "--json")
+    assert (status, json.loads(out)["differences"]) == (1, 1)
+    assert err.splitlines()[-1] == (
+        "tag34: a difference, but none when its case runs by itself, which is in soak-5.jsonl"
+    )
+    assert load(Path("soak-5.jsonl").read_text()).url == "faulty:"
 
 
 def test_ctrl_c_is_one_line(capsys: pytest.CaptureFixture[str], planted: None, monkeypatch: pytest.MonkeyPatch) -> None:
