@@ -116,7 +116,7 @@ class _Line:
     # Of recovery and of what leaves.
     open: bool = False
     open_before: bool = False  # a range was open when the connection began
-    undecided: int = 0  # requests that were decided and have not left
+    waiting: int = 0  # requests that were decided and have not left
     number: int = 0  # of the last live message that left
     replayed: bool = False
     # Of the message that is being judged.
@@ -168,14 +168,16 @@ class DeviceWatch:
         for other in self._lines.values():
             other.deliveries.clear()
             other.events.clear()
+            if other.number >= MAX_SEQ:
+                other.waiting = 0  # no number is left: a request is gone, and nobody waits for it
 
     def _line(self, session: int) -> _Line:
         return self._lines.setdefault(session, _Line())
 
     def _connect(self, line: _Line) -> None:
-        self._hits["S6"] += line.undecided > 0 and line.number < MAX_SEQ
+        self._hits["S6"] += line.waiting > 0
         line.cut_off = b"8=FIX" in line.tail
-        line.open_before, line.open, line.undecided = line.open, False, 0
+        line.open_before, line.open, line.waiting = line.open, False, 0
         line.received, line.judged_to, line.judged_by = 0, 0, None
         line.tail.clear()
         line.chunks.clear()
@@ -208,13 +210,13 @@ class DeviceWatch:
         in_line = record.seq == line.number + 1
         self._hits["S2"] += line.replayed and in_line
         self._hits["S4"] += record.device and in_line
-        line.undecided -= record.device
+        line.waiting -= record.device
         line.number, line.replayed = record.seq, False
 
     def _event(self, line: _Line, event: EventRecord) -> None:
         if event.code is EventCode.REQUEST and event.rule is not None:
             self._hits[event.rule.id] += event.rule is not Rule.R11 or not line.open
-            line.undecided += 1
+            line.waiting += 1
             if event.rule is Rule.R11:
                 closed = any(other.code is EventCode.RECOVERY_CLOSED for other in line.events)
                 self._hits["R13"] += closed

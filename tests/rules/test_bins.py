@@ -200,6 +200,7 @@ def test_it_counts(rule: str, calls: list[Call]) -> None:
         ("S5", [call("send", sent(1, data=compose(PEER.config(fraction=6), "0", 1, NOW, b"")))]),
         ("S6", [receive(request(), sent(1, device=True)), CONNECT]),
         ("S6", [call("send", sent(MAX_SEQ)), receive(request()), CONNECT]),
+        ("S6", [call("send", sent(MAX_SEQ)), receive(request()), call("set_next_out", next_out=1), CONNECT]),
     ],
 )
 def test_it_does_not_count(rule: str, calls: list[Call]) -> None:
