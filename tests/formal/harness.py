@@ -62,6 +62,7 @@ class Proof:
         self.m = Module()
         self.held: set[str] = set()
         self.covered: set[str] = set()
+        self._guided = Signal(name="guided")
         self._pasts: dict[int, tuple[Value, Signal]] = {}
 
     def build(self) -> None:
@@ -91,7 +92,12 @@ class Proof:
     def cover(self, name: str, condition: Any) -> None:
         """A situation in which the property ``name`` has something to say; the proof fails if it cannot be reached."""
         self.covered.add(name)
-        self._state(Cover(condition), name)
+        self._state(Cover(Value.cast(condition).bool() & self._guided), name)
+
+    def guide(self, condition: Any) -> None:
+        """The way to the covers: the surroundings do this while a cover is looked for, and only then. It takes nothing
+        from the proof, and makes the search short."""
+        self.assume(~self._guided | Value.cast(condition).bool())
 
     # -- Values
 
@@ -149,6 +155,7 @@ class Proof:
         """The harness as RTLIL. ValueError if properties and statements do not fit together."""
         domain = ClockDomain("sync", reset_less=True)
         self.m.domains += domain
+        self.m.d.comb += self._guided.eq(AnyConst(1))
         self.build()
         names = {prop.name for prop in self.properties}
         for what, given in (("asserted", self.held), ("covered", self.covered)):

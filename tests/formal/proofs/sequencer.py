@@ -186,9 +186,9 @@ class SequencerProof(Proof):
 
     # -- Scripts: a cover is found quickly if the solver need not think of the way there
 
-    def script(self, *steps: dict[str, Any], stalls: bool = False) -> Value:
+    def script(self, *steps: dict[str, Any], stalls: Value | bool = False) -> Value:
         """One course of events: what :func:`command` and :func:`heard` made, one after the other; nothing stalls, but
-        for ``stalls``.
+        where ``stalls``.
 
         Returns true where this script is played. A proof also has the course of events in which none is.
         """
