@@ -1,0 +1,313 @@
+"""Packer: beats of any size -> words in line with the stream, shown again when they have to be looked at again."""
+
+from __future__ import annotations
+
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from tag34.contract import SOH
+
+from ..layouts import CYCLE, OFFSET, Shape
+from ..session.table import Table
+
+#: Lanes that look-back patterns reach beyond the lane at hand.
+LOOK_BACK = 10
+#: Words that are kept: those that may have to be shown again, and those that they look back to.
+KEPT = 16
+INDEX = unsigned(ceil_log2(KEPT))
+
+#: What a byte is, as far as the framer asks.
+CHARACTERS = {
+    "soh": SOH,
+    "equals": ord("="),
+    "eight": ord("8"),
+    "f": ord("F"),
+    "i": ord("I"),
+    "x": ord("X"),
+    "nine": ord("9"),
+    "three": ord("3"),
+    "five": ord("5"),
+    "one": ord("1"),
+    "zero": ord("0"),
+}
+#: One byte's classes; ``below_four``: a digit below 4; ``value``: a digit's value.
+Class = data.StructLayout({**dict.fromkeys(CHARACTERS, 1), "digit": 1, "below_four": 1, "value": 4})
+
+
+def context_words(width: int) -> int:
+    """Words that :data:`LOOK_BACK` lanes reach into."""
+    return -(-LOOK_BACK // width)
+
+
+class Packer(wiring.Component):
+    """Puts the bytes of beats into the lanes of words: byte n of a connection stands in lane n modulo the width,
+    however the bytes were cut. A word may come in several pieces: no byte waits for another one.
+
+    Words are kept for a while. *Going back* to a place in the stream shows all from there on once more, behind the
+    words in front of it (without new lanes, for those who look back). A session's turn is the same: its last
+    words are shown again before its next bytes.
+
+    Parameters: ``shape``, of width 2 or more.
+
+    Members:
+        rx: beats of up to ``width`` bytes.
+        go: the pipeline moves; without it nothing is taken and ``word`` stays.
+        hold: nothing is shown (but what is shown stays for one cycle only).
+        closed: no further beats.
+        back, back_index, back_lane: go back to this lane of that word; all that was shown from there on is forgotten by
+            who asks. It wins over everything.
+        settled: nothing that was shown may still have to be shown again: another session may have its turn.
+        clear, clear_session: a new connection; only when settled.
+        word, index, context, classes: the piece shown (registered): the word's number modulo :data:`KEPT`; shown
+            for those who look back, not as new; what its bytes are.
+        idle: nothing to be shown.
+        received: bytes taken of ``session``, the session at hand; ``left``, of the one before it.
+        cycle, taken: the device's cycle counter, and what it was when the last beat of ``word`` was taken.
+
+    Latency: beat taken to its bytes in ``word``, one cycle; two for bytes that reach into the next word when no
+    beat follows. Throughput: one beat per cycle. A turn takes five cycles and as many as there are context words
+    (:func:`context_words`), going back three and as many.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        session = unsigned(shape.session_bits)
+        super().__init__(
+            {
+                "rx": In(stream.Signature(shape.beat)),
+                "go": In(1),
+                "hold": In(1),
+                "closed": In(1),
+                "back": In(1),
+                "back_index": In(INDEX),
+                "back_lane": In(range(shape.width)),
+                "settled": In(1),
+                "clear": In(1),
+                "clear_session": In(session),
+                "word": Out(shape.word),
+                "index": Out(INDEX),
+                "context": Out(1),
+                "classes": Out(data.ArrayLayout(Class, shape.width)),
+                "idle": Out(1),
+                "session": Out(session),
+                "received": Out(OFFSET),
+                "left": Out(OFFSET),
+                "cycle": In(CYCLE),
+                "taken": Out(CYCLE),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        shape, width = self.shape, self.shape.width
+        beat = self.rx.payload
+        session = self.session
+        lane_bits = ceil_log2(width)
+
+        place = Signal(lane_bits)  # lane of the next byte
+        index = Signal(INDEX)  # of the word that it belongs to
+        waiting = Signal()  # the bytes below `place` have not been shown: they are in `rest`
+        rest = Signal(8 * width)
+
+        # -- A beat, turned to its lanes
+        ready = Signal()
+        take = Signal()
+        turned = Signal(8 * width)
+        count = Signal(range(width + 1))
+        end = Signal(range(2 * width))
+        m.d.comb += [
+            self.rx.ready.eq(ready),
+            take.eq(self.rx.valid & ready),
+            turned.eq(beat.data.rotate_left(0)),
+            count.eq(Mux(take, beat.count, 0)),
+            end.eq(place + count),
+        ]
+        with m.Switch(place):
+            for lane in range(width):
+                with m.Case(lane):
+                    m.d.comb += turned.eq(beat.data.rotate_left(8 * lane))
+        over = end[lane_bits]  # the word is complete
+
+        # -- Words kept, by session
+        m.submodules.kept = kept = memory.Memory(shape=8 * width, depth=shape.sessions * KEPT, init=[])
+        kept_write, kept_read = kept.write_port(), kept.read_port()
+
+        def kept_address(word: Value) -> Value:
+            return word if shape.sessions == 1 else Cat(word, session)
+
+        # -- The piece shown next
+        shown = Signal(8 * width)
+        mask = Signal(width)
+        full = Signal()
+        context = Signal()
+        turn = Signal()
+        show_index = Signal(INDEX)
+        moves = Signal()
+        m.d.comb += moves.eq(self.go & ~self.hold & ~self.back)
+        every = C((1 << width) - 1, width)
+        at_least = [Cat(Value.cast(place) <= lane for lane in range(width)), Cat(end > lane for lane in range(width))]
+
+        # -- Showing again
+        showing = Signal()  # words are being read
+        again = Signal(INDEX)  # the word addressed
+        again_left = Signal(range(context_words(width) + 1))  # words in front of the place still to come
+        again_lane = Signal(lane_bits)
+        fetched = Signal()  # the memory shows a word
+        fetched_index = Signal(INDEX)
+        fetched_left = Signal.like(again_left)
+        is_end = Signal()  # it is the one that the next bytes belong to
+        m.d.comb += [
+            kept_read.addr.eq(kept_address(again)),
+            kept_read.en.eq(moves & showing),
+            is_end.eq(fetched_index == index),
+        ]
+
+        finds = Signal()
+        changes = Signal()
+        other = Signal()
+        m.d.comb += [
+            other.eq((beat.session != session) if shape.sessions > 1 else 0),
+            ready.eq(moves & ~self.closed & ~showing & ~fetched & ~finds & ~changes & ~other),
+            show_index.eq(index),
+            shown.eq(turned),
+        ]
+        for lane in range(width):
+            with m.If(place > lane):
+                m.d.comb += shown.word_select(lane, 8).eq(
+                    Mux(waiting, rest.word_select(lane, 8), self.word.data.word_select(lane, 8))
+                )
+        with m.If(fetched):
+            since = Mux(fetched_left != 0, 0, Cat(Value.cast(again_lane) <= lane for lane in range(width)))
+            until = Mux(is_end, Mux(waiting, 0, Cat(Value.cast(place) > lane for lane in range(width))), every)
+            m.d.comb += [
+                shown.eq(kept_read.data),
+                show_index.eq(fetched_index),
+                mask.eq(since & until),
+                context.eq(fetched_left != 0),
+                full.eq(~is_end),
+            ]
+        with m.Elif(~showing & ~changes):
+            m.d.comb += [
+                mask.eq(Mux(waiting, every, at_least[0]) & at_least[1]),
+                full.eq(over),
+            ]
+
+        m.d.comb += [
+            kept_write.addr.eq(kept_address(index)),
+            kept_write.data.eq(shown),
+            kept_write.en.eq(moves & (mask != 0) & ~fetched),
+        ]
+        with m.If(self.go):
+            m.d.sync += [
+                self.word.mask.eq(0),
+                self.word.full.eq(0),
+                self.word.turn.eq(0),
+                self.context.eq(0),
+            ]
+        last_taken = Signal(CYCLE)
+        with m.If(take):
+            m.d.sync += last_taken.eq(self.cycle)
+        with m.If(moves):
+            m.d.sync += [
+                self.taken.eq(Mux(take, self.cycle, last_taken)),
+                self.word.data.eq(shown),
+                self.word.mask.eq(mask),
+                self.word.full.eq(full),
+                self.word.session.eq(session),
+                self.word.turn.eq(turn),
+                self.index.eq(show_index),
+                self.context.eq(context),
+            ]
+            for lane in range(width):
+                m.d.sync += self._classify(self.classes[lane], shown.word_select(lane, 8))
+            with m.If(~showing & ~fetched & ~changes):
+                m.d.sync += [rest.eq(turned), place.eq(end[:lane_bits]), waiting.eq(over & (end[:lane_bits] != 0))]
+                with m.If(over):
+                    m.d.sync += index.eq(index + 1)
+                m.d.sync += self.received.eq(self.received + count)
+            m.d.sync += [fetched.eq(showing), fetched_index.eq(again), fetched_left.eq(again_left)]
+            with m.If(showing):
+                m.d.sync += again.eq(again + 1)
+                with m.If(again_left != 0):
+                    m.d.sync += again_left.eq(again_left - 1)
+                with m.If((again == index) & (again_left == 0)):
+                    m.d.sync += showing.eq(0)
+            # The lanes in front of the place are old in its own word only.
+            with m.If(fetched & (fetched_left == 0)):
+                m.d.sync += again_lane.eq(0)
+
+        def show_again(word: Value, lane: Value) -> list:
+            return [
+                showing.eq(1),
+                fetched.eq(0),
+                again.eq(word - context_words(width)),
+                again_left.eq(context_words(width)),
+                again_lane.eq(lane),
+            ]
+
+        # -- Turns
+        m.d.comb += self.idle.eq(~showing & ~fetched & ~waiting & ~finds & ~changes & ~take)
+        if shape.sessions == 1:
+            with m.If(self.clear):
+                m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
+        else:
+            Place = data.StructLayout({"place": lane_bits, "index": INDEX, "received": OFFSET})
+            m.submodules.places = places = Table(Place, shape.sessions)
+            at_hand = Signal(Place)
+            m.d.comb += [
+                at_hand.place.eq(place),
+                at_hand.index.eq(index),
+                at_hand.received.eq(self.received),
+                places.address.eq(beat.session),
+            ]
+            finding = Signal()
+            m.d.comb += [
+                finds.eq(
+                    self.rx.valid
+                    & other
+                    & self.settled
+                    & ~self.closed
+                    & ~self.clear
+                    & ~showing
+                    & ~fetched
+                    & ~waiting
+                    & ~finding
+                    & ~places.busy
+                ),
+                changes.eq(finding),
+                turn.eq(finding),
+            ]
+            with m.If(moves):
+                m.d.sync += finding.eq(finds)
+            with m.If(finding & moves):
+                m.d.comb += [places.put.eq(1), places.put_address.eq(session), places.put_entry.eq(at_hand)]
+                m.d.sync += [
+                    session.eq(beat.session),
+                    self.left.eq(self.received),
+                    self.word.session.eq(beat.session),
+                    place.eq(places.entry.place),
+                    index.eq(places.entry.index),
+                    self.received.eq(places.entry.received),
+                    *show_again(places.entry.index, places.entry.place),
+                ]
+            with m.If(self.clear):
+                with m.If(self.clear_session == session):
+                    m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
+                with m.Else():
+                    m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session)]
+
+        with m.If(self.back & self.go):
+            m.d.sync += [self.word.mask.eq(0), self.word.full.eq(0), *show_again(self.back_index, self.back_lane)]
+        return m
+
+    @staticmethod
+    def _classify(classes: data.View, byte: Value) -> list:
+        is_digit = (byte[4:] == 3) & (byte[:4] <= 9)
+        return [
+            *(classes[name].eq(byte == char) for name, char in CHARACTERS.items()),
+            classes.digit.eq(is_digit),
+            classes.below_four.eq((byte[4:] == 3) & (byte[:4] <= 3)),
+            classes.value.eq(byte[:4]),
+        ]
