@@ -273,3 +273,34 @@ def test_damaged_messages(width: int, stalls: Stalls) -> None:
                 rng.choice([good, good, good, damaged_checksum(good), flipped(good, rng), truncated(good, rng)])
             )
         check(width, b"".join(parts), rng, stalls=stalls)
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("stalls", [NONE, Stalls(0.2, 0.5, 0.2)])
+def test_sessions_cut_into_each_other(width: int, stalls: Stalls) -> None:
+    sessions, max_message = 3, 128
+    for seed in range(SEEDS // 10):
+        rng = random.Random(seed)
+        streams = []
+        for _ in range(sessions):
+            parts = [b"8=FI", *(rng.choice(PIECES).replace(b"|", SOH) for _ in range(rng.randrange(12)))]
+            parts += [rng.choice([message(BODY), message(BODY + b"58=x\x01", b"FIXT.1.1")]) for _ in range(6)]
+            rng.shuffle(parts)
+            streams.append(b"".join(parts))
+        todo = [cut(data, width, rng) for data in streams]
+        beats: list[tuple[int, bytes]] = []
+        while any(todo):
+            session = rng.choice([s for s in range(sessions) if todo[s]])
+            for _ in range(rng.randint(1, 5)):
+                if todo[session]:
+                    beats.append((session, todo[session].pop(0)))
+        run = rtl(width, beats, max_message, rng, stalls, sessions)
+        for session, data in enumerate(streams):
+            frames, counters = golden(data, max_message)
+            got = [(f.garbled, f.offset, f.length) for f in run.frames if f.session == session]
+            assert got == [(f.kind is FrameKind.GARBLED, f.offset, f.length) for f in frames], (seed, session, data)
+            assert run.counters[session] == counters
+            for seen, frame in zip([f for f in run.frames if f.session == session], frames, strict=True):
+                if frame.kind is FrameKind.VALID:
+                    assert seen.raw == frame.raw[len(START) :]
