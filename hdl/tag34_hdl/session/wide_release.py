@@ -80,7 +80,8 @@ class WideRelease(wiring.Component):
         # -- What is to be read: a register for the message that was pushed, one for the next one, a queue in between
         # if there are more.
         entry = data.StructLayout({"delivery": shape.delivery, "lane": unsigned(lanes)})
-        pushed, pushed_arrived = Signal(), Signal()
+        pushed = Signal()
+        pushed_arrived = Signal()
         pushed_entry = Signal(entry)
         pushed_delivery = Signal(shape.delivery, reset_less=True)
         m.d.sync += [
@@ -115,7 +116,8 @@ class WideRelease(wiring.Component):
             m.d.sync += follows.eq(0)
 
         # -- The message that is read
-        reading, guess = Signal(), Signal()  # there is one; it has not been released yet
+        reading = Signal()  # there is one
+        guess = Signal()  # it has not been released yet
         confirmed = Signal()  # it has been released in the cycle before
         slot = Signal(shape.slot_bits)
         lane = Signal(lanes)
@@ -130,7 +132,8 @@ class WideRelease(wiring.Component):
         freeing = Signal()  # the slot of the message before has not been given back yet
         freed = Signal(shape.slot_bits)
 
-        hit, drop = Signal(), Signal()  # the guess was right, or wrong
+        hit = Signal()  # the guess was right
+        drop = Signal()  # or wrong
         steps = Signal()  # a beat is read
         ready_1 = Signal()  # the stage in front has room
         may = Signal()
@@ -190,7 +193,8 @@ class WideRelease(wiring.Component):
         fill = [Signal(name=f"fill_{stage}") for stage in (1, 2, 3)]
         guessed = [Signal(name=f"guess_{stage}") for stage in (1, 2, 3)]
         ready = [ready_1, Signal(name="ready_2"), Signal(name="ready_3")]
-        read, latched = Signal(part), Signal(part)
+        read = Signal(part)
+        latched = Signal(part)
         payload = self.deliver.payload
         for stage in range(3):
             if stage < 2:

@@ -109,11 +109,11 @@ class WideSlots(wiring.Component):
         moves = Signal()
         data_4, data_5, data_6 = (Signal(8 * width, reset_less=True, name=f"data_{stage}") for stage in (4, 5, 6))
         start_4 = Signal(width)
-        tail_4, tail_5 = Signal(width), Signal(width)
-        head_4, head_5, head_6 = Signal(width), Signal(width), Signal(width)
-        full_4, full_5 = Signal(), Signal()
-        turn_4, turn_5 = Signal(), Signal()
-        session_4, session_5 = Signal(shape.session_bits), Signal(shape.session_bits)
+        tail_4, tail_5, tail_6 = (Signal(width, name=f"tail_{stage}") for stage in (4, 5, 6))
+        head_4, head_5, head_6 = (Signal(width, name=f"head_{stage}") for stage in (4, 5, 6))
+        full_4, full_5 = (Signal(name=f"full_{stage}") for stage in (4, 5))
+        turn_4, turn_5 = (Signal(name=f"turn_{stage}") for stage in (4, 5))
+        session_4, session_5 = (Signal(shape.session_bits, name=f"session_{stage}") for stage in (4, 5))
         begins_5 = Signal()  # a message begins in the piece
         lane_5 = Signal(lane_bits(shape))  # the lane of its first byte
         place_5 = Signal(word_bits(shape))  # the word of its slot that the piece belongs to
@@ -178,8 +178,9 @@ class WideSlots(wiring.Component):
             with m.Elif(full_5):
                 m.d.sync += [place.eq(place + 1), wrapped.eq(wrapped | place.all()), over.eq(wrapped)]
         # -- Writing
-        tail_6 = Signal(width)
-        tail_slot, tail_place, head_place = Signal.like(slot), Signal.like(place), Signal.like(place)
+        tail_slot = Signal.like(slot)
+        tail_place = Signal.like(place)
+        head_place = Signal.like(place)
         fits = Signal(width)  # lanes in which the message has not come around to its own bytes
         with m.If(~wrapped):
             m.d.comb += fits.eq(~0)

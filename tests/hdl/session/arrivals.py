@@ -25,11 +25,18 @@ DROP, DELIVER, HOLD = "drop", "deliver", "hold"
 
 @dataclass
 class Message:
-    """Bytes that the framer finds, from the 8 to the last one, and what becomes of them."""
+    """Bytes that the framer finds, from the 8 to the last one, and what becomes of them. ``shown``: only so many are
+    delivered (0: all)."""
 
     data: bytes
     fate: str = DELIVER
     session: int = 0
+    shown: int = 0
+
+    @property
+    def delivered(self) -> bytes:
+        """What the host gets."""
+        return self.data[: self.shown or None]
 
 
 @dataclass
@@ -152,7 +159,8 @@ class Traffic:
     Parameters:
         pieces: in their order; turns included.
         delay: cycles that a frame waits, chosen among these.
-        stall: share of the cycles in which the pipeline stands for another reason.
+        stall: share of the cycles from which on the pipeline stands for another reason, for up to ``longest_stall``.
+        keep: share of the cycles in which no slot is taken back.
         release: share of the cycles in which a held message is released; ``discard``: in which one is given up.
         hold: messages that are held at most. ``patient``: they are released only when all pieces have been sent.
 
@@ -169,6 +177,8 @@ class Traffic:
         *,
         delay: Sequence[int] = (0,),
         stall: float = 0.0,
+        longest_stall: int = 1,
+        keep: float = 0.0,
         release: float = 0.0,
         discard: float = 0.0,
         hold: int = 0,
@@ -177,7 +187,7 @@ class Traffic:
         self.bench, self.rng = bench, rng
         self.pieces = iter(pieces)
         self.delay, self.stall, self.release, self.discard, self.hold = delay, stall, release, discard, hold
-        self.patient = patient
+        self.patient, self.longest_stall, self.keep = patient, longest_stall, keep
         self.pushed: list[Push] = []
         self.waited = 0
         self._held: list[tuple[int, Message]] = []
@@ -201,7 +211,7 @@ class Traffic:
             await tick
         frames: deque[list[Any]] = deque()  # message, cycles that it still waits
         piece = next(self.pieces, None)
-        go, cycle, quiet = True, warm_up, 0
+        go, cycle, quiet, stands = True, warm_up, 0, 0
         while quiet < 20:
             ctx.set(slots.go, go)
             shown = piece or Piece()
@@ -223,7 +233,7 @@ class Traffic:
                     assert current not in self._owned
                     self._owned.add(current)
                 if pushes:
-                    delivery = {"slot": current, "length": len(message.data), "session": message.session}
+                    delivery = {"slot": current, "length": len(message.delivered), "session": message.session}
                     pushed = message
                 elif held:
                     self._held.append((current, message))
@@ -234,7 +244,7 @@ class Traffic:
                 if self._held and not (self.patient and piece) and rng.random() < self.release:
                     slot, pushed = self._held.pop(rng.randrange(len(self._held)))
                     pushes = True
-                    delivery = {"slot": slot, "length": len(pushed.data), "session": pushed.session}
+                    delivery = {"slot": slot, "length": len(pushed.delivered), "session": pushed.session}
             freed = None
             if not pushes and self._held and ctx.get(slots.free.ready) and rng.random() < self.discard:
                 freed = self._held.pop()[0]
@@ -245,11 +255,12 @@ class Traffic:
             if pushed is not None:
                 self.pushed.append(Push(cycle, pushed))
             # Two give slots back; the sequencer goes first.
-            ctx.set(slots.free.valid, freed is not None or ctx.get(release.free.valid))
+            keeps = freed is None and rng.random() < self.keep
+            ctx.set(slots.free.valid, freed is not None or (ctx.get(release.free.valid) and not keeps))
             ctx.set(slots.free.payload, ctx.get(release.free.payload) if freed is None else freed)
-            ctx.set(release.free.ready, ctx.get(slots.free.ready) and freed is None)
+            ctx.set(release.free.ready, ctx.get(slots.free.ready) and freed is None and not keeps)
             _, _, wants, _, _, ready, valid, returned, idle = await tick
-            if freed is None and valid and ready:
+            if freed is None and valid and ready and not keeps:
                 freed = returned
             if freed is not None:
                 self._owned.remove(freed)
@@ -260,7 +271,10 @@ class Traffic:
                 if piece.ended is not None:
                     frames.append([piece.ended, rng.choice(self.delay)])
                 piece = next(self.pieces, None)
-            go = not waits and not wants and rng.random() >= self.stall
+            stands = max(stands - 1, 0)
+            if not stands and rng.random() < self.stall:
+                stands = rng.randint(1, self.longest_stall)
+            go = not waits and not wants and not stands
             cycle += 1
             over = piece is None and not frames and idle and not (self._held and self.release)
             quiet = quiet + 1 if over else 0
@@ -293,7 +307,7 @@ def turns(streams: Sequence[Stream], rng: random.Random, *, longest: int | None 
             if following != session:
                 session = following
                 yield Piece(turn=True, session=session)
-                yield Piece(session=session)
+                yield Piece()
         stream = streams[session]
         if stream.left:
             yield stream.piece(stream.width if longest is None else rng.randint(1, longest))

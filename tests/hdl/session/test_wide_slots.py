@@ -62,7 +62,7 @@ def run(bench: Shape, pieces: Any, rng: random.Random, *, stall: float = 0.0, **
     traffic = Traffic(made.component, pieces, rng, **options)
     made.run(traffic.run, background=[sink.run], cycles=60_000)
     out = delivered(bench.width, sink.payloads)
-    wanted = [(push.message.session, push.message.data) for push in traffic.pushed]
+    wanted = [(push.message.session, push.message.delivered) for push in traffic.pushed]
     assert len(out) == len(wanted)
     for place, (mine, theirs) in enumerate(zip(out, wanted, strict=True)):
         assert mine == theirs, f"message {place}"
@@ -126,6 +126,63 @@ def test_every_first_lane_and_every_length(width: int, rng: random.Random) -> No
             stream.align(first)
             stream.add(message(rng, LONGEST + rng.randint(1, 2 * LONGEST), DROP))
         run(shape(width), turns([stream], rng), rng)
+
+
+@pytest.mark.rule("F5")
+@widths
+def test_what_is_beyond_the_longest_message_is_not_stored(width: int, rng: random.Random) -> None:
+    """Nobody delivers such a message; if one did, its first bytes would still be there."""
+    stream = Stream(0, width)
+    for first in range(width):
+        for more in (1, width, LONGEST, 3 * LONGEST):
+            stream.align(first)
+            stream.add(message(rng, LONGEST + more))
+            stream.messages[-1].shown = LONGEST
+    run(shape(width), turns([stream], rng), rng)
+
+
+@pytest.mark.rule("R16")
+@widths
+def test_the_pipeline_stands_when_a_message_is_released(width: int, rng: random.Random) -> None:
+    """Its last bytes get into the memory all the same."""
+    stream = Stream(0, width)
+    for _ in range(60):
+        stream.add(message(rng, rng.choice((SHORTEST, rng.randint(SHORTEST, LONGEST)))))
+        stream.skip(rng.randbytes(rng.choice((0, 1, 9))))
+    run(shape(width), turns([stream], rng), rng, stall=0.2, longest_stall=60, delay=(0, 0, 1))
+
+
+@widths
+def test_the_last_word_comes_in_pieces(width: int, rng: random.Random) -> None:
+    for length in range(5 * width + 1, 6 * width + 1):
+        for first in range(width) if length >= SHORTEST else ():
+            for cut in range(1, (first + length - 1) % width + 1):
+                stream = Stream(0, width)
+                stream.align(first)
+                stream.add(message(rng, length))
+                pieces = []
+                while stream.left:
+                    last_word = stream.at // width == (len(stream.data) - 1) // width
+                    pieces.append(stream.piece(cut if last_word and not stream.at % width else width))
+                run(shape(width), pieces, rng)
+
+
+@widths
+def test_slots_are_taken_back_late(width: int, rng: random.Random) -> None:
+    stream = Stream(0, width)
+    for _ in range(40):
+        stream.add(message(rng, rng.randint(SHORTEST, 40)))
+    run(shape(width), turns([stream], rng), rng, keep=0.9)
+
+
+@widths
+def test_short_messages_that_were_held(width: int, rng: random.Random) -> None:
+    """Of two beats and more. They came byte by byte: a message does not begin and end within two pieces."""
+    for _ in range(8):
+        stream = Stream(0, width)
+        for _ in range(5):
+            stream.add(message(rng, max(len(START) + 2, width + 1) + rng.randrange(2 * width), HOLD))
+        run(shape(width), turns([stream], rng, longest=1), rng, release=rng.choice((0.3, 1.0)), hold=5, patient=True)
 
 
 @widths
