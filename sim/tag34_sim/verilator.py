@@ -71,7 +71,7 @@ def compiler() -> str:
     return path
 
 
-#: The message memory (:class:`tag34_hdl.session.slots.ExternalMemory`).
+#: A lane of the message memory (:class:`tag34_hdl.session.message_memory.ExternalMemory`).
 MEMORY = """
 module tag34_message_memory #(parameter WORDS = 1) (
   input clk,
@@ -96,7 +96,7 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     from amaranth.back.verilog import convert
 
     from tag34_hdl.core import Core
-    from tag34_hdl.session.slots import ExternalMemory
+    from tag34_hdl.session.message_memory import ExternalMemory
 
     text = convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True)
     return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text) + MEMORY

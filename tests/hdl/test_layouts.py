@@ -14,8 +14,9 @@ from tag34_hdl.layouts import Record, Shape
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"width": 0}, "width must be 1, not 0"),
-        ({"width": 2}, "width must be 1, not 2"),
+        ({"width": 0}, "width must be 1, 2, 4 or 8, not 0"),
+        ({"width": 3}, "width must be 1, 2, 4 or 8, not 3"),
+        ({"width": 16}, "width must be 1, 2, 4 or 8, not 16"),
         ({"sessions": 0}, "sessions must be 1 to 1024, not 0"),
         ({"sessions": 1025}, "sessions must be 1 to 1024, not 1025"),
         ({"window": 1}, "window must be 2 to 1024 numbers, not 1"),
@@ -38,6 +39,9 @@ def test_what_cannot_be_built_is_refused(parameters: dict[str, int], message: st
     "parameters",
     [
         {},
+        {"width": 2},
+        {"width": 4},
+        {"width": 8},
         {"window": 2},
         {"window": 1024},
         {"max_message": 64},

@@ -1,27 +1,13 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import Array, C, Cat, ClockSignal, Elaboratable, Instance, Module, Signal, Value
-from amaranth.lib import fifo, memory, stream, wiring
+from amaranth import C, Cat, Elaboratable, Module
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
+from .message_memory import MessageMemory
+from .owners import current_slot
 from .table import Context, Table
-
-#: Words of a bank, at least, and number of banks, at most.
-BANK_WORDS = 2048
-BANKS = 32
-
-
-class ExternalMemory:
-    """A platform on which the message memory is a module of its own, outside of the design: whoever simulates one of
-    many megabytes does not want each of its words written down in the netlist.
-
-    The module has the parameter ``WORDS`` and the ports ``clk``, ``write``, ``write_address``, ``write_data`` (8 bits),
-    ``read``, ``read_address``, ``read_data`` (the word at ``read_address``, from the clock edge with ``read`` on).
-    """
-
-    MODULE = "tag34_message_memory"
 
 
 class Slots(wiring.Component):
@@ -70,46 +56,18 @@ class Slots(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        write_address = Cat(self.write_offset, self.current)
-        read_address = Cat(self.read_offset, self.read_slot)
-        if isinstance(platform, ExternalMemory):
-            read_data = Signal(8)
-            m.submodules.memory = Instance(
-                ExternalMemory.MODULE,
-                p_WORDS=shape.slots << shape.offset_bits,
-                i_clk=ClockSignal(),
-                i_write=self.write,
-                i_write_address=write_address,
-                i_write_data=self.write_data,
-                i_read=self.read_enable,
-                i_read_address=read_address,
-                o_read_data=read_data,
-            )
-            with m.If(self.read_enable):
-                m.d.sync += self.read_data.eq(read_data)
-        else:
-            self._banks(m, write_address, read_address)
-
-        m.submodules.list = free = fifo.SyncFIFO(width=shape.slot_bits, depth=shape.slots)
-        # After reset every slot that is not a session's current one is put on the list.
-        fresh = Signal(range(shape.slots + 1), init=shape.sessions)
-        filling = Signal()
-        m.d.comb += filling.eq(fresh != shape.slots)
-        with m.If(filling):
-            m.d.comb += [free.w_data.eq(fresh), free.w_en.eq(1)]
-            m.d.sync += fresh.eq(fresh + 1)
-        with m.Else():
-            m.d.comb += [free.w_data.eq(self.free.payload), free.w_en.eq(self.free.valid), self.free.ready.eq(1)]
-
-        current = Signal(shape.slot_bits)
-        has_current = Signal(init=1)
+        m.submodules.memory = memory = MessageMemory(shape.slots << shape.offset_bits)
         m.d.comb += [
-            self.current.eq(current),
-            self.has_current.eq(has_current),
-            free.r_en.eq(self.take | (~has_current & ~self.switch)),
+            memory.write.eq(self.write),
+            memory.write_address.eq(Cat(self.write_offset, self.current)),
+            memory.write_data.eq(self.write_data),
+            memory.read.eq(self.read_enable),
+            memory.read_address.eq(Cat(self.read_offset, self.read_slot)),
+            memory.latch.eq(self.read_enable),
+            self.read_data.eq(memory.read_data),
         ]
-        with m.If(free.r_en):
-            m.d.sync += [current.eq(free.r_data), has_current.eq(free.r_rdy)]
+        current, has_current, _ = current_slot(m, shape, take=self.take, free=self.free, switch=self.switch)
+        m.d.comb += [self.current.eq(current), self.has_current.eq(has_current)]
         if shape.sessions > 1:
             context = Context(current=current, has_current=has_current)
             padding = C(0, shape.slot_bits - shape.session_bits)
@@ -127,32 +85,3 @@ class Slots(wiring.Component):
             with m.If(self.switch):
                 m.d.sync += context.load(currents.entry)
         return m
-
-    def _banks(self, m: Module, write_address: Value, read_address: Value) -> None:
-        """The message memory, made of blocks."""
-        # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register
-        # behind it.
-        words = self.shape.slots << self.shape.offset_bits
-        bank_bits = max(ceil_log2(BANK_WORDS), ceil_log2(-(-words // BANKS)))
-        write_bank, read_bank = write_address[bank_bits:], read_address[bank_bits:]
-        latched = []
-        for bank in range(-(-words // (1 << bank_bits))):
-            store = memory.Memory(shape=8, depth=min(1 << bank_bits, words), init=[])
-            m.submodules[f"bank_{bank}"] = store
-            write, read = store.write_port(), store.read_port()
-            byte = Signal(8, reset_less=True, name=f"latched_{bank}")
-            m.d.comb += [
-                write.addr.eq(write_address[:bank_bits]),
-                write.data.eq(self.write_data),
-                write.en.eq(self.write & (write_bank == bank)),
-                read.addr.eq(read_address[:bank_bits]),
-                read.en.eq(self.read_enable),
-            ]
-            with m.If(self.read_enable):
-                m.d.sync += byte.eq(read.data)
-            latched.append(byte)
-        bank_read = Signal(len(read_bank))
-        bank_latched = Signal(len(read_bank))
-        with m.If(self.read_enable):
-            m.d.sync += [bank_read.eq(read_bank), bank_latched.eq(bank_read)]
-        m.d.comb += self.read_data.eq(Array(latched)[bank_latched])

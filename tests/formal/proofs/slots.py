@@ -2,19 +2,134 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Signal
+from typing import Any
+
+from amaranth import Array, Mux, Signal, Value
 
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.slots import Slots
+from tag34_hdl.session.wide_slots import WideSlots
 
 from ..harness import Opened, Proof, Property, Queue
 
 SESSIONS = 2
 SHAPE = Shape(sessions=SESSIONS, window=2, hold=1, max_message=64)
+WIDE = Shape(width=8, sessions=SESSIONS, window=2, hold=1, max_message=64)
 
 
-class SlotOwners(Proof):
-    """All slots are watched; those outside are a set of bits, one for each."""
+class SlotPlaces(Proof):
+    """All slots are watched; those outside are a set of bits, one for each. What is common to all widths."""
+
+    sample = True
+    induction = 2
+    reach = 20
+
+    def own(self, dut: Any) -> Signal:
+        """The slots outside: taken, and not given back yet."""
+        m, slots = self.m, dut.shape.slots
+        self.free(dut.take, dut.free.valid, dut.free.payload)
+        owned = Signal(slots)
+        self.assume(~dut.take | dut.has_current)
+        self.assume(~dut.free.valid | ((dut.free.payload < slots) & Array(owned)[dut.free.payload]))
+        with m.If(dut.free.valid & dut.free.ready):
+            m.d.sync += owned.bit_select(dut.free.payload, 1).eq(0)
+        with m.If(dut.take):
+            m.d.sync += owned.bit_select(dut.current, 1).eq(1)
+        return owned
+
+    def places(
+        self,
+        prefix: str,
+        dut: Any,
+        opened: Opened,
+        table: str,
+        owned: Signal,
+        session: Value,
+        switch: Value,
+        shown: Value,
+    ) -> None:
+        """The properties. ``table`` has the other sessions' words, which end with ``current`` and ``has_current``;
+        ``session`` is at hand, ``switch`` changes it, ``shown`` is the one whose word is looked up."""
+        slots, bits = dut.shape.slots, dut.shape.slot_bits
+        sweep = opened.signal(f"{table}.sweep")
+        queue = Queue(opened, "list", slots)
+        fresh = opened.signal("fresh")
+        others = []
+        for other in range(SESSIONS):
+            # The current slot of a session that is not at hand: in the table, once its word has been put there.
+            word = opened.peek(f"{table}.words", other)
+            swept = sweep > other
+            there = session != other
+            others.append((there & (word[-1] | ~swept), swept, word[-1 - bits : -1]))
+        self.lemma(queue.whole & (sweep <= SESSIONS) & (fresh <= slots) & (fresh >= SESSIONS), "ranges")
+        self.lemma((sweep == SESSIONS) | (session == 0), "no change during the sweep")
+        # What the table shows is what it has, when it is looked at.
+        entry = opened.signal(f"{table}.entry")
+        shows = self.past(shown)
+        for other in range(SESSIONS):
+            word = opened.peek(f"{table}.words", other)
+            steady = (shows == other) & ~self.past(switch) & self.past(sweep == SESSIONS)
+            self.lemma(~steady | (entry == word), "shown")
+
+        for slot in range(slots):
+            places = [queue.has(place) & (entry == slot) for place, entry in enumerate(queue.entries)]
+            for number, (there, swept, current) in enumerate(others):
+                # Before the sweep has put it there, a session's current slot is that of its number.
+                places.append(there & ((swept & (current == slot)) | (~swept & (number == slot))))
+            places += [
+                dut.has_current & (dut.current == slot),
+                owned[slot],
+                fresh <= slot,
+            ]
+            self.holds(f"{prefix}.one-owner", sum(places) == 1)
+        self.lemma(~dut.has_current | (dut.current < slots), "current")
+        for there, swept, current in others:
+            self.lemma(~(there & swept) | (current < slots), "current of others")
+        self.cover(f"{prefix}.one-owner", owned.all() & (session == 1))
+        self.cover(f"{prefix}.one-owner", (owned == 0b10110) & (session == 0) & self.past(session == 1))
+
+        currents = dut.has_current + sum(there for there, _, _ in others)
+        listed = queue.level + currents + sum(owned)
+        self.holds(f"{prefix}.none-leaks", listed + (slots - fresh) == slots)
+        self.cover(f"{prefix}.none-leaks", (queue.level == 0) & ~dut.has_current & (session == 1))
+        filled = fresh == slots
+        self.holds(f"{prefix}.takes-back", ~filled | dut.free.ready)
+        self.holds(f"{prefix}.takes-back", ~(dut.free.valid & dut.free.ready) | (queue.level != slots))
+        self.cover(f"{prefix}.takes-back", dut.free.valid & dut.free.ready & (queue.level == 3))
+        waits = ~dut.has_current & (queue.level != 0) & ~switch
+        self.holds(f"{prefix}.current-comes", ~self.past(waits) | dut.has_current)
+        self.cover(f"{prefix}.current-comes", self.past(waits) & dut.has_current & self.past(dut.free.valid, init=0))
+
+
+def statements(prefix: str) -> tuple[Property, ...]:
+    """What holds at any width."""
+    return (
+        Property(
+            f"{prefix}.one-owner",
+            ("R10", "R16", "R17"),
+            "every slot is in exactly one place: on the list, a session's current one, owned by "
+            "somebody, or not yet listed",
+        ),
+        Property(
+            f"{prefix}.none-leaks",
+            ("R10b", "R17"),
+            "list + current ones + owned ones + not yet listed = all slots, at any time",
+        ),
+        Property(
+            f"{prefix}.takes-back",
+            ("R12", "R16"),
+            "a slot that is given back is taken at once, once the list is filled",
+        ),
+        Property(
+            f"{prefix}.current-comes",
+            ("R16",),
+            "without a current slot, and with one on the list, there is one a cycle later",
+        ),
+    )
+
+
+class SlotOwners(SlotPlaces):
+    """Width 1: the framer says when the session changes."""
 
     component = "slots"
     parameters = f"{SESSIONS} sessions, {SHAPE.slots} slots"
@@ -23,38 +138,14 @@ class SlotOwners(Proof):
         "change as the framer "
         "changes them: not in the cycle of a take, to another session, the one that was shown in the cycle before"
     )
-    sample = True
-    induction = 2
-    reach = 20
-    properties = (
-        Property(
-            "slots.one-owner",
-            ("R10", "R16", "R17"),
-            "every slot is in exactly one place: on the list, a session's current one, owned by "
-            "somebody, or not yet listed",
-        ),
-        Property(
-            "slots.none-leaks",
-            ("R10b", "R17"),
-            "list + current ones + owned ones + not yet listed = all slots, at any time",
-        ),
-        Property(
-            "slots.takes-back", ("R12", "R16"), "a slot that is given back is taken at once, once the list is filled"
-        ),
-        Property(
-            "slots.current-comes",
-            ("R16",),
-            "without a current slot, and with one on the list, there is one a cycle later",
-        ),
-    )
+    properties = statements("slots")
 
     def build(self) -> None:
         """The message memory itself is left out: its bytes decide nothing."""
         m = self.m
         dut = Slots(SHAPE)
         opened = m.submodules.dut = Opened(dut)
-        self.free(dut.switch, dut.next_session, dut.take, dut.free.valid, dut.free.payload)
-        owned = Signal(SHAPE.slots)
+        self.free(dut.switch, dut.next_session)
         session = Signal(SHAPE.session_bits)
         m.d.comb += dut.session.eq(session)
         with m.If(dut.switch):
@@ -65,57 +156,67 @@ class SlotOwners(Proof):
         self.assume(~dut.switch | (self.past(dut.next_session) == dut.next_session))
         self.assume(~dut.switch | (~self.past(dut.switch) & (dut.next_session != session)))
         self.assume(~(dut.take & dut.switch))
-        self.assume(~dut.take | dut.has_current)
-        self.assume(~dut.free.valid | ((dut.free.payload < SHAPE.slots) & Array(owned)[dut.free.payload]))
-        with m.If(dut.free.valid & dut.free.ready):
-            m.d.sync += owned.bit_select(dut.free.payload, 1).eq(0)
-        with m.If(dut.take):
-            m.d.sync += owned.bit_select(dut.current, 1).eq(1)
+        owned = self.own(dut)
+        self.places("slots", dut, opened, "currents", owned, session, dut.switch, dut.next_session)
 
-        queue = Queue(opened, "list", SHAPE.slots)
-        fresh = opened.signal("fresh")
-        others = []
-        for other in range(SESSIONS):
-            # The current slot of a session that is not at hand: in the table, once its word has been put there.
-            word = opened.peek("currents.words", other)
-            swept = sweep > other
-            there = session != other
-            others.append((there & (word[-1] | ~swept), swept, word[:-1]))
-        self.lemma(queue.whole & (sweep <= SESSIONS) & (fresh <= SHAPE.slots) & (fresh >= SESSIONS), "ranges")
-        self.lemma((sweep == SESSIONS) | (session == 0), "no change during the sweep")
-        # What the table shows is what it has, when it is looked at.
-        shown = opened.signal("currents.entry")
-        shows = self.past(dut.next_session)
-        for other in range(SESSIONS):
-            word = opened.peek("currents.words", other)
-            steady = (shows == other) & ~self.past(dut.switch) & self.past(sweep == SESSIONS)
-            self.lemma(~steady | (shown == word), "shown")
 
-        for slot in range(SHAPE.slots):
-            places = [queue.has(place) & (entry == slot) for place, entry in enumerate(queue.entries)]
-            for number, (there, swept, current) in enumerate(others):
-                # Before the sweep has put it there, a session's current slot is that of its number.
-                places.append(there & ((swept & (current == slot)) | (~swept & (number == slot))))
-            places += [
-                dut.has_current & (dut.current == slot),
-                owned[slot],
-                fresh <= slot,
-            ]
-            self.holds("slots.one-owner", sum(places) == 1)
-        self.lemma(~dut.has_current | (dut.current < SHAPE.slots), "current")
-        for there, swept, current in others:
-            self.lemma(~(there & swept) | (current < SHAPE.slots), "current of others")
-        self.cover("slots.one-owner", owned.all() & (session == 1))
-        self.cover("slots.one-owner", (owned == 0b10110) & (session == 0) & self.past(session == 1))
+class WideSlotOwners(SlotPlaces):
+    """Width 8: the session changes with a turn that comes through the stages, and a message begins in the last one."""
 
-        currents = dut.has_current + sum(there for there, _, _ in others)
-        listed = queue.level + currents + sum(owned)
-        self.holds("slots.none-leaks", listed + (SHAPE.slots - fresh) == SHAPE.slots)
-        self.cover("slots.none-leaks", (queue.level == 0) & ~dut.has_current & (session == 1))
-        filled = fresh == SHAPE.slots
-        self.holds("slots.takes-back", ~filled | dut.free.ready)
-        self.holds("slots.takes-back", ~(dut.free.valid & dut.free.ready) | (queue.level != SHAPE.slots))
-        self.cover("slots.takes-back", dut.free.valid & dut.free.ready & (queue.level == 3))
-        waits = ~dut.has_current & (queue.level != 0) & ~dut.switch
-        self.holds("slots.current-comes", ~self.past(waits) | dut.has_current)
-        self.cover("slots.current-comes", self.past(waits) & dut.has_current & self.past(dut.free.valid, init=0))
+    component = "wide_slots"
+    parameters = f"width {WIDE.width}, {SESSIONS} sessions, {WIDE.slots} slots"
+    assumes = (
+        "a slot is taken only if there is a current one, and given back only by who owns it; none is taken in the "
+        "cycle of a turn; no piece is taken in the cycle behind one in which a slot is wanted; a turn is to another "
+        "session, comes when the contexts have been reset, and the piece behind it is a bubble"
+    )
+    properties = (
+        *statements("wide-slots"),
+        Property("wide-slots.begins", ("R10", "R16"), "a message begins only with a current slot to be written to"),
+        Property("wide-slots.resumes", ("R16",), "with a slot on the list none is wanted"),
+    )
+
+    def build(self) -> None:
+        """Pieces with anything in them, stalled at any time."""
+        m = self.m
+        dut = WideSlots(WIDE)
+        opened = m.submodules.dut = Opened(dut)
+        self.free(dut.go, dut.word, dut.structure)
+        turn_4, turn_5 = opened.signal("turn_4"), opened.signal("turn_5")
+        session_4, session_5 = opened.signal("session_4"), opened.signal("session_5")
+        start_4, begins_5 = opened.signal("start_4"), opened.signal("begins_5")
+        session, changes, moves = opened.signal("session"), opened.signal("changes"), opened.signal("moves")
+        sweep = opened.signal("contexts.sweep")
+        owned = self.own(dut)
+        self.assume(~dut.go | ~self.past(dut.wants_slot))
+        self.assume(~(dut.take & changes))
+
+        # The last piece taken was a turn; the session that it, or an earlier one, has led to.
+        turned = Signal()
+        target = Signal(WIDE.session_bits)
+        turn = dut.go & dut.word.turn
+        with m.If(dut.go):
+            m.d.sync += turned.eq(dut.word.turn)
+        with m.If(turn):
+            m.d.sync += target.eq(dut.word.session)
+        self.assume(~turn | ((sweep == SESSIONS) & (dut.word.session != target) & (dut.structure.start == 0)))
+        self.assume(~(dut.go & turned) | (~dut.word.turn & (dut.structure.start == 0)))
+        self.lemma(~turn_4 | turned, "a turn has just been taken")
+        self.lemma(~turn_5 | (~turn_4 & (start_4 == 0)), "a bubble behind a turn")
+        self.lemma(~(turn_4 & start_4.any()) & ~(turn_5 & begins_5), "a turn is a bubble")
+        self.lemma(target == Mux(turn_4, session_4, Mux(turn_5, session_5, session)), "target")
+        self.lemma(~(turn_4 | turn_5) | (sweep == SESSIONS), "turns behind the sweep")
+        self.lemma(~turn_4 | ~turn_5, "one turn")
+        self.lemma(~(turn_4 | turn_5) | (target != session), "to another session")
+        shown = opened.signal("contexts.address")
+        self.lemma(~turn_5 | (self.past(shown) == session_5), "looked up")
+        self.lemma(~turn_5 | (~self.past(changes) & self.past(sweep == SESSIONS)), "looked up, nothing put since")
+        self.places("wide-slots", dut, opened, "contexts", owned, session, changes, shown)
+
+        begins = begins_5 & moves
+        self.holds("wide-slots.begins", ~begins | dut.has_current)
+        self.cover("wide-slots.begins", begins & ~self.past(dut.wants_slot))
+        self.cover("wide-slots.begins", begins & self.past(self.past(dut.wants_slot)))
+        level = opened.signal("list.level")
+        self.holds("wide-slots.resumes", (level == 0) | changes | ~dut.wants_slot)
+        self.cover("wide-slots.resumes", self.past(dut.wants_slot) & ~dut.wants_slot & begins_5)
