@@ -1,0 +1,486 @@
+"""Fields of two, four or eight bytes per cycle: the same rules as :mod:`.fields` (F2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from tag34 import contract
+
+from ..layouts import Shape
+from ..session.table import Context, Table
+from .fields import BEGIN_STRING, OURS, THEIRS
+from .tags import BYTES, CLASS_BITS, LONGEST, PAIRS, Lanes, classify, ends_header, first_of, length_tag
+from .wide_data import DataBody
+from .wide_ident import WideIdent
+from .wide_number import WideNumber
+
+#: Lanes between the same place of two fields, at least: ``43=|43=``.
+APART = 4
+#: Tags whose value may be Y, and what they set.
+FLAGS = {"43": "possdup", "97": "possresend", "123": "gap_fill", "141": "reset_seq_num"}
+#: Values of 35 that act, and what they set.
+TYPES = {"A": "is_logon", "4": "is_sequence_reset", "2": "is_resend_request"}
+
+
+def place_of(lanes: Value) -> Value:
+    """The lane behind a single bit in ``lanes``, modulo their number."""
+    width = len(lanes)
+    return Cat(
+        Cat(lanes[lane] for lane in range(width) if (lane + 1) % width >> bit & 1).any()
+        for bit in range((width - 1).bit_length())
+    )
+
+
+class WideFields(wiring.Component):
+    """Reads the fields of a message as its words go by.
+
+    Words pass three stages. On the way from the first to the third one bytes become classes, and words like ``|34=``,
+    wherever they begin, become bits in the lane of their ``=``; what a bit means for the message is decided at the
+    third stage, where the framer says what the lanes belong to. Stages advance with ``go``; what has left the third one
+    is finished without it.
+
+    What a message was found to say stays until the next one has begun and this one has been dealt with. So a start
+    resets what the scanner looks for at once, what it has found (``pending``) one cycle later or with ``done``. Of the
+    words in between only one can hold anything of the new message, and of this only the beginning of BeginString or
+    the value of 35, which are kept aside (``early``).
+
+    Behind a length field in a body of 35=A or 35=4 (decision 2) the rest of the message is read byte by byte
+    (:class:`~.wide_data.DataBody`), and the pipeline waits.
+
+    Parameters: ``shape``; its width is 2, 4 or 8.
+
+    Members:
+        go: the words advance. It has to be 0 in the cycle after one with ``stall``.
+        word: at stage 1.
+        start: the lane with the X of ``8=FIX`` with which a message begins; ``body_end``: the last byte of the body is
+            in this piece. Both belong to the word at stage 3.
+        done: the message has been dealt with.
+        ident_address, ident_data, ident_write: the host writes an ident's byte.
+        fields: what was found; final when ``complete`` (``mirror`` a cycle later). ``mirror`` is 1 until a difference
+            is seen; that 49 or 56 is missing is seen with ``complete``.
+        session: whose message it is.
+        complete: the message's last body byte is in, and nobody has said ``done`` since.
+        settled: 34 has been closed, or the message is complete; nobody has said ``done`` since.
+        changed: ``fields`` changes with this cycle, apart from ``mirror``.
+        stall: ask for ``go`` to be 0 in the next cycle.
+
+    Latency: from stage 3 to ``fields`` and ``complete``, one cycle; one more if 34 or 36 is closed in another lane than
+    the first one, and for ``complete`` too if that is in the body's last piece: the trailer then ends in a later one.
+    Stalls: in data bodies alone, two cycles per piece and one for each of its bytes.
+    """
+
+    def __init__(self, shape: Shape):
+        if shape.width == 1:
+            raise ValueError("width must be 2, 4 or 8, not 1")
+        self.shape = shape
+        super().__init__(
+            {
+                "go": In(1),
+                "word": In(shape.word),
+                "start": In(shape.width),
+                "body_end": In(1),
+                "done": In(1),
+                "ident_address": In(shape.ident_bits),
+                "ident_data": In(8),
+                "ident_write": In(1),
+                "fields": Out(shape.fields),
+                "session": Out(shape.session_bits),
+                "complete": Out(1),
+                "settled": Out(1),
+                "changed": Out(1),
+                "stall": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        shape, width, go = self.shape, self.shape.width, self.go
+        every = range(width)
+        out = self.fields
+        numbers = [WideNumber(shape, "seq", zero_ok=False), WideNumber(shape, "new_seq", zero_ok=True)]
+        seq, new_seq = numbers
+        begin = WideIdent(shape, "begin", BEGIN_STRING, len("FIX"))
+        ours, theirs = WideIdent(shape, "ours", OURS), WideIdent(shape, "theirs", THEIRS)
+        body = DataBody(shape)
+
+        # -- Stage 1 to 2: classes; the `=` of 34 and 36, whose values take longest
+        raw = Lanes(m, [self.word.data.word_select(lane, 8) for lane in every], 4, "raw", BYTES)
+        word_2 = Signal(shape.word)
+        classes_2 = Signal(CLASS_BITS * width)
+        # Behind an empty field nothing is of the header.
+        equals_2 = [Signal(width, name=f"equals_{tag}") for tag in ("34", "36")]
+        with m.If(go):
+            m.d.sync += [
+                word_2.eq(self.word),
+                classes_2.eq(Cat(classify(raw[lane]) for lane in every)),
+                equals_2[0].eq(Cat(raw.spell(lane, "|34=") & ~raw.has(lane - 4, "|") for lane in every)),
+                equals_2[1].eq(Cat(raw.spell(lane, "|36=") for lane in every)),
+            ]
+            with m.If(self.word.full):
+                raw.go_on()
+
+        # -- Stage 2 to 3: words
+        codes = [classes_2.word_select(lane, CLASS_BITS) for lane in every]
+        lanes = Lanes(m, codes, LONGEST + 1, "lanes")
+        mask_2 = word_2.mask
+
+        def at_lanes(text: str) -> Value:
+            return Cat(lanes.spell(lane, text) for lane in every)
+
+        def ident_equals(tag: str) -> Value:
+            """The first ``=`` of a tag in the word, if it may belong to the header."""
+            return first_of(at_lanes(f"|{tag}=") & ~Cat(lanes.has(lane - 4, "|") for lane in every), APART)
+
+        word_3 = Signal(shape.word)
+        classes_3 = Signal(CLASS_BITS * width)
+        sohs_3 = Signal(width)
+        unlike_header = Signal(width)
+        found_flags = {tag: Signal(width, name=f"flag_{tag}") for tag in FLAGS}
+        yes = {tag: Signal(width, name=f"yes_{tag}") for tag in FLAGS}
+        type_equals = Signal(width)
+        type_ends = {symbol: Signal(width, name=f"type_{symbol}") for symbol in TYPES}
+        # Lanes from so many characters behind a lane up to it are no SOH.
+        reaches = [Signal(width, name=f"reach_{place}") for place in range(contract.MSG_TYPE_BYTES)]
+        equals_3 = {"49": Signal(width, name="equals_49"), "56": Signal(width, name="equals_56")}
+        place_3 = {tag: Signal(range(width), name=f"place_{tag}") for tag in equals_3}
+        lengths = Signal(width)
+        length_tags = [Signal(len(PAIRS), name=f"length_tag_{lane}") for lane in every]
+        with m.If(go):
+            m.d.sync += [
+                word_3.eq(word_2),
+                classes_3.eq(classes_2),
+                sohs_3.eq(Cat(lanes.has(lane, "|") for lane in every)),
+                unlike_header.eq(Cat(ends_header(lanes, lane) for lane in every) & mask_2),
+                # The first one in the word: one in an earlier word has been found already.
+                type_equals.eq(first_of(at_lanes("|35="), APART)),
+            ]
+            for tag in FLAGS:
+                # Two lanes behind `=`, where a value that is Y has its SOH.
+                seen = at_lanes(f"|{tag}=??")
+                first = first_of(seen, APART)
+                m.d.sync += [
+                    found_flags[tag].eq(seen & mask_2),
+                    yes[tag].eq(Cat(lanes.spell(lane, "Y|") for lane in every) & first & mask_2),
+                ]
+            for symbol, lanes_of in type_ends.items():
+                m.d.sync += lanes_of.eq(at_lanes(f"|35={symbol}|") & mask_2)
+            for place, reach in enumerate(reaches):
+                m.d.sync += reach.eq(
+                    Cat(
+                        ~Cat(lanes.has(lane - back, "|") for back in range(place + 1)).any() & mask_2[lane]
+                        for lane in every
+                    )
+                )
+            for tag, equals in equals_3.items():
+                found = ident_equals(tag)
+                m.d.sync += [equals.eq(found), place_3[tag].eq(place_of(found))]
+            tags_of = [length_tag(lanes, lane) for lane in every]
+            m.d.sync += [signal.eq(tags) for signal, tags in zip(length_tags, tags_of, strict=True)]
+            m.d.sync += lengths.eq(Cat(tags.any() for tags in tags_of) & mask_2)
+            with m.If(word_2.full):
+                lanes.go_on()
+        for unit, equals in zip(numbers, equals_2, strict=True):
+            unit.decode(m, go, equals, codes, mask_2, word_2.full)
+
+        # -- Stage 3: what the message is about
+        mask, full, sohs = word_3.mask, word_3.full, sohs_3
+        active = Signal()  # in a message, before the end of its body
+        in_header = Signal()
+        is_data_body = Signal()
+        typed = Signal()
+        found_35 = Signal()
+        sought = {tag: Signal(name=f"sought_{tag}", init=1) for tag in ("34", "36", "49", "56", *FLAGS)}
+        live = {tag: Signal(name=f"live_{tag}") for tag in ("34", "36", "49", "56")}  # its value goes on
+        pending = Signal()  # a message has begun, what was found is still the one's before
+        older = Signal()  # since so long that this one has been dealt with if the pipeline goes on
+        starts = Signal()
+        takes = Signal()  # what the piece holds is taken over
+        reset = Signal()
+        m.d.comb += [
+            starts.eq(self.start.any()),
+            reset.eq(pending & (~self.complete | self.done | (older & go))),
+            takes.eq(go & active & ~starts & (~pending | older | ~self.complete)),
+        ]
+        header_to = Signal(width)  # the header goes on to these lanes
+        wide_to = Signal(width)  # no length field of a data body up to these lanes
+        may_enter, enters = Signal(), Signal()
+        m.d.comb += [
+            header_to.eq(Cat(in_header & ~unlike_header[: lane + 1].any() for lane in every)),
+            may_enter.eq(active & ~starts & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
+            enters.eq(go & may_enter & lengths.any()),
+            wide_to.eq(Cat(~is_data_body & ~lengths[: lane + 1].any() for lane in every)),
+            self.stall.eq(enters | (is_data_body & (body.busy | go))),
+        ]
+
+        # What was found of the message before goes; what is found below stays.
+        msg_type = Signal(8 * contract.MSG_TYPE_BYTES)
+        types = Signal(len(TYPES))
+        early_type = Signal.like(msg_type)
+        early_types = Signal.like(types)
+        flags = {tag: Signal(name=f"is_{name}") for tag, name in FLAGS.items()}
+        begin_differs, begin_differs_early = Signal(), Signal()
+        differs = {tag: Signal(name=f"differs_{tag}") for tag in ("49", "56")}
+        present = {tag: Signal(name=f"present_{tag}") for tag in ("49", "56")}
+        settled = Signal()
+        flag_changed = Signal()
+        late_end = Signal()
+        m.d.sync += [flag_changed.eq(0), late_end.eq(0), older.eq(pending)]
+        with m.If(reset):
+            m.d.sync += [
+                *(pending.eq(0), settled.eq(0), flag_changed.eq(1), self.complete.eq(0)),
+                *(msg_type.eq(early_type), types.eq(early_types), seq.legal.eq(0), new_seq.legal.eq(0)),
+                *(flag.eq(0) for flag in flags.values()),
+                *(
+                    begin_differs.eq(begin_differs_early),
+                    *(flag.eq(0) for flag in (*differs.values(), *present.values())),
+                ),
+            ]
+        with m.If(self.done):
+            m.d.sync += [self.complete.eq(0), settled.eq(0)]
+        with m.If(late_end):
+            m.d.sync += self.complete.eq(1)
+
+        # 35
+        marks = Signal(width)  # its `=` was in an earlier piece of this word
+        marked = [Signal(name=f"type_mark_{lane}") for lane in every]
+        type_marks = Lanes(m, marked, contract.MSG_TYPE_BYTES, "type_marks")
+        m.d.comb += Cat(marked).eq(marks | Mux(found_35, 0, type_equals & mask))
+        characters = [
+            Cat(type_marks[lane - 1 - place] for lane in every) & reach for place, reach in enumerate(reaches)
+        ]
+        single = Signal(len(TYPES))
+        m.d.comb += single.eq(
+            Cat((Cat(type_marks[lane - 2] for lane in every) & type_ends[symbol]).any() for symbol in TYPES)
+        )
+        with m.If(go & active & ~starts):
+            with m.If((type_equals & mask).any()):
+                m.d.sync += found_35.eq(1)
+            with m.If(full):
+                type_marks.go_on()
+                m.d.sync += marks.eq(0)
+            with m.Else():
+                m.d.sync += marks.eq(Cat(marked))
+            for place, which in enumerate(characters):
+                letter = Cat(Cat(which[lane] & word_3.data[8 * lane + bit] for lane in every).any() for bit in range(8))
+                with m.If(which.any()):
+                    with m.If(pending & ~reset):
+                        m.d.sync += early_type.word_select(place, 8).eq(letter)
+                    with m.Else():
+                        m.d.sync += [msg_type.word_select(place, 8).eq(letter), flag_changed.eq(1)]
+            with m.If((Cat(type_marks[lane - 2] for lane in every) & mask).any()):
+                m.d.sync += typed.eq(1)
+            with m.If(single.any()):
+                with m.If(pending & ~reset):
+                    m.d.sync += early_types.eq(single)
+                with m.Else():
+                    m.d.sync += [types.eq(single), flag_changed.eq(1)]
+        m.d.comb += [out.msg_type.eq(msg_type)]
+        m.d.comb += [out[name].eq(types[place]) for place, name in enumerate(TYPES.values())]
+
+        # Numbers
+        def begins(tag: str, where: Value) -> Value:
+            return sought[tag] & where.any()
+
+        for tag, unit, reach_of in (("34", seq, header_to), ("36", new_seq, wide_to)):
+            its = Signal(name=f"its_{tag}")
+            m.d.comb += its.eq(live[tag] | begins(tag, unit.begins & reach_of))
+            with m.If(go & active & ~starts):
+                m.d.sync += live[tag].eq(its & ~unit.ends)
+                with m.If(its):
+                    m.d.sync += sought[tag].eq(0)
+            taken = Signal(name=f"taken_{tag}")
+            m.d.comb += taken.eq(takes & its & unit.ends)
+            unit.collect(m, go, full, taken)
+        with m.If(seq.lands):
+            m.d.sync += settled.eq(1)
+        m.d.comb += [
+            *(out.seq.eq(seq.value), out.seq_low.eq(seq.low), out.seq_ok.eq(seq.legal)),
+            *(out.new_seq.eq(new_seq.value), out.new_seq_low.eq(new_seq.low)),
+            out.new_seq_ok.eq(new_seq.legal & out.is_sequence_reset),
+        ]
+
+        # Flags
+        for tag, flag in flags.items():
+            where = header_to if FLAGS[tag].startswith("poss") else wide_to
+            with m.If(go & active & ~starts & (found_flags[tag] & where).any()):
+                m.d.sync += sought[tag].eq(0)
+            with m.If(takes & sought[tag] & (yes[tag] & where).any()):
+                m.d.sync += [flag.eq(1), flag_changed.eq(1)]
+        m.d.comb += [
+            out.possdup.eq(flags["43"]),
+            out.possresend.eq(flags["97"]),
+            out.gap_fill.eq(flags["123"] & out.is_sequence_reset),
+            out.reset_seq_num.eq(flags["141"] & out.is_logon),
+        ]
+
+        # Idents
+        data_3 = word_3.data
+        common = {"go": go, "data": data_3, "sohs": sohs, "mask": mask, "full": full}
+        start_marks = Signal(width)  # the start was in an earlier piece of this word
+        begin_lanes = Signal(width)
+        session_3 = Signal(shape.session_bits)  # as the memory is to be read
+        m.d.comb += begin_lanes.eq(Mux(starts, self.start, start_marks))
+        with m.If(go):
+            m.d.sync += start_marks.eq(Mux(full, 0, begin_lanes))
+        begin.follow(
+            m,
+            **common,
+            session=session_3,
+            begins=begin_lanes,
+            begin_turn=place_of(begin_lanes),
+            anew=begin_lanes.any(),
+        )
+        with m.If(begin.differs):
+            with m.If(pending & ~reset):
+                m.d.sync += begin_differs_early.eq(1)
+            with m.Else():
+                m.d.sync += begin_differs.eq(1)
+        for tag, unit in (("49", theirs), ("56", ours)):
+            unit.follow(m, **common, session=session_3, begins=equals_3[tag], begin_turn=place_3[tag], anew=~unit.run)
+            its = Signal(name=f"its_{tag}")
+            m.d.comb += its.eq(live[tag] | (~unit.run & begins(tag, equals_3[tag] & mask & header_to)))
+            its_4 = Signal(name=f"its_{tag}_4")
+            m.d.sync += its_4.eq(takes & its)
+            with m.If(go & active & ~starts):
+                m.d.sync += live[tag].eq(its & ~unit.ends)
+                with m.If(its):
+                    m.d.sync += sought[tag].eq(0)
+            with m.If(takes & its):
+                m.d.sync += present[tag].eq(1)
+            with m.If((takes & its & unit.first_differs) | (its_4 & unit.differs)):
+                m.d.sync += differs[tag].eq(1)
+        m.d.comb += out.mirror.eq(
+            ~(begin_differs | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))
+        )
+
+        # Data bodies
+        body.read(m, ~Cat(sought[tag] for tag in body.TAGS))
+        first_length = first_of(lengths, APART)
+        with m.If(enters):
+            m.d.sync += [
+                is_data_body.eq(1),
+                *body.enter(reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))),
+            ]
+        with m.If(enters | (go & is_data_body & ~starts)):
+            rest = mask & (is_data_body.replicate(width) | Cat(lengths[:lane].any() for lane in every))
+            m.d.sync += body.load(classes_3, rest, self.body_end)
+        for place, tag in enumerate(body.TAGS):
+            with m.If(body.closed[place]):
+                m.d.sync += sought[tag].eq(0)
+                if tag in flags:
+                    m.d.sync += [flags[tag].eq(body.closed_y), flag_changed.eq(1)]
+        with m.If(body.closed[0]):
+            m.d.sync += [
+                new_seq.number.eq(body.number),
+                new_seq.number_good.eq(body.closed_good),
+                new_seq.number_valid.eq(1),
+            ]
+        with m.If(body.ended):
+            m.d.sync += [is_data_body.eq(0), late_end.eq(1)]
+
+        # Ends and starts
+        with m.If(go & active & self.body_end & ~starts):
+            m.d.sync += active.eq(0)
+            with m.If(~is_data_body & ~enters):
+                with m.If(seq.late | new_seq.late):
+                    m.d.sync += late_end.eq(1)
+                with m.Else():
+                    m.d.sync += self.complete.eq(1)
+        with m.If(go & starts):
+            m.d.sync += [
+                *(active.eq(1), in_header.eq(1), is_data_body.eq(0), typed.eq(0), found_35.eq(0)),
+                *(marks.eq(0), *(register.eq(0) for register in type_marks.past)),
+                *(signal.eq(1) for signal in sought.values()),
+                *(signal.eq(0) for signal in live.values()),
+                *(early_type.eq(0), early_types.eq(0), begin_differs_early.eq(0)),
+                *(pending.eq(1), older.eq(self.start[:5].any())),
+                body.busy.eq(0),
+            ]
+        with m.Elif(go & unlike_header.any()):
+            m.d.sync += in_header.eq(0)
+        m.d.comb += [
+            self.settled.eq(settled | self.complete),
+            self.changed.eq(flag_changed | seq.landed | new_seq.landed),
+        ]
+
+        # -- The host's idents, other sessions
+        idents = (begin, ours, theirs)
+        for ident in idents:
+            ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
+        if shape.sessions > 1:
+            early = {"lanes": Cat(lanes.past), **{unit.name: unit.run for unit in numbers}}
+            late = [
+                *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
+                *(msg_type, types, early_type, early_types, *flags.values(), begin_differs, begin_differs_early),
+                *(*differs.values(), *present.values(), settled, self.complete, marks, *type_marks.past, start_marks),
+                *(*seq.state, *new_seq.state, *begin.state, *ours.state, *theirs.state, *body.state),
+            ]
+            self._take_turns(
+                m,
+                words=(self.word, word_2, word_3),
+                contexts=(
+                    Context(raw=Cat(raw.past)),
+                    Context(**early),
+                    Context(**{signal.name: signal for signal in late}),
+                ),
+                idents=idents,
+                ident_session=session_3,
+                changed=flag_changed,
+            )
+        return m
+
+    def _take_turns(
+        self,
+        m: Module,
+        *,
+        words: Sequence[Any],
+        contexts: Sequence[Context],
+        idents: Sequence[WideIdent],
+        ident_session: Signal,
+        changed: Signal,
+    ) -> None:
+        """Many sessions. What a stage knows changes when the turn bubble has left it: the bubble shows the table whose
+        entry is to be read, the one behind it leaves time to load it. Of the last stage it changes when that
+        one leaves: by then all that the words before have found is there, and a message that they have completed has
+        been dealt with, as ``go`` would be 0.
+        """
+        go = self.go
+        gone = Signal()
+        with m.If(go):
+            m.d.sync += gone.eq(words[2].turn)
+            with m.If(words[2].turn):
+                m.d.sync += ident_session.eq(words[2].session)
+
+        def table(name: str, context: Context, near: Any, swap: Value, new: Value, session: Signal) -> Table:
+            """A stage's table: the bubble comes as ``near``; at ``swap`` it has left, to session ``new``."""
+            m.submodules[name] = kept = Table(context.layout, self.shape.sessions, lambda _: context.initial)
+            m.d.comb += [
+                kept.address.eq(Mux(near.turn, near.session, new)),
+                kept.put.eq(swap),
+                kept.put_address.eq(session),
+                kept.put_entry.eq(context.word),
+            ]
+            with m.If(swap):
+                m.d.sync += [session.eq(new), context.load(kept.entry)]
+            return kept
+
+        session_1, session_2, session_rows = (
+            Signal(self.shape.session_bits, name=name) for name in ("session_1", "session_2", "session_rows")
+        )
+        first, second, third = words
+        table("early_1", contexts[0], first, go & second.turn, second.session, session_1)
+        table("early_2", contexts[1], second, go & third.turn, third.session, session_2)
+        rows = Context(**{ident.name: ident.row for ident in idents})
+        kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
+        for ident in idents:
+            ident.take_turns(m, go=go, near=second, here=third, row=kept_rows.entry[ident.name])
+        table("messages", contexts[2], third, gone & go, ident_session, self.session)
+        with m.If(gone & go):
+            m.d.sync += changed.eq(1)
