@@ -29,7 +29,7 @@ class Shape:
     """Build parameters of the gateware.
 
     Parameters:
-        width: bytes per beat of the byte streams. This version has 1.
+        width: bytes per beat of the byte streams: 1, 2, 4 or 8.
         sessions: number of sessions, 1 to 1024.
         window: largest hold window in numbers, 2 to 1024.
         max_message: largest stored message in bytes, 64 to 65536.
@@ -49,8 +49,8 @@ class Shape:
     clock_hz: int = 125_000_000
 
     def __post_init__(self) -> None:
-        if self.width != 1:
-            raise ValueError(f"width must be 1, not {self.width}")
+        if self.width not in (1, 2, 4, 8):
+            raise ValueError(f"width must be 1, 2, 4 or 8, not {self.width}")
         if not 1 <= self.sessions <= 1024:
             raise ValueError(f"sessions must be 1 to 1024, not {self.sessions}")
         if not 2 <= self.window <= 1024:

@@ -1,0 +1,90 @@
+"""The idents of all sessions as the composer shows them: whole words, ``8=`` in front of BeginString."""
+
+from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from ..layouts import IDENT_BITS, Shape
+from ..receive.fields import BEGIN_STRING, OURS, THEIRS
+
+START = b"8="
+#: Bytes of a region, and of a session's four.
+REGION = 1 << IDENT_BITS
+SESSION = 4 * REGION
+
+
+class Idents(wiring.Component):
+    """Block memory with the idents of all sessions, each closed by SOH, ``width`` bytes per word.
+
+    ``8=`` is there from the beginning, and BeginString stands behind it: the first word of BEGIN_STRING is that of a
+    message. As this makes it longer than a region, BeginString is where two regions are free for it.
+
+    Parameters: ``shape``.
+
+    Members:
+        write, address, data: the host's byte, at the address that the registers have: place in the ident, region,
+            session.
+        enable, session, region, word: what is read: a word of an ident, one cycle later in ``read``.
+    """
+
+    def __init__(self, shape: Shape):
+        self.shape = shape
+        self.lanes = exact_log2(shape.width)
+        super().__init__(
+            {
+                "write": In(1),
+                "address": In(shape.ident_bits),
+                "data": In(8),
+                "enable": In(1),
+                "session": In(shape.session_bits),
+                "region": In(2),
+                "word": In(IDENT_BITS + 1 - self.lanes),
+                "read": Out(8 * shape.width),
+            }
+        )
+        word = int.from_bytes(START, "little")
+        width = 8 * shape.width
+        per_session = [0] * (SESSION // shape.width)
+        for index in range(-(-8 * len(START) // width)):
+            per_session[2 * REGION // shape.width + index] = word >> width * index & (1 << width) - 1
+        #: The memory, for who looks into it.
+        self.words = memory.Memory(
+            shape=8 * shape.width, depth=shape.sessions * len(per_session), init=per_session * shape.sessions
+        )
+
+    def address_of(self, session: int, region: int, index: int) -> int:
+        """Where a byte of an ident is, counted in bytes."""
+        return session * SESSION + {BEGIN_STRING: 2 * REGION + len(START), OURS: REGION, THEIRS: 0}[region] + index
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.words = words = self.words
+        lanes, region_bits = self.lanes, 2
+        place, region = self.address[:IDENT_BITS], self.address[IDENT_BITS : IDENT_BITS + region_bits]
+        offset = Signal(IDENT_BITS + 1)
+        byte = Signal(len(self.address))
+        with m.If(region == BEGIN_STRING):
+            m.d.comb += offset.eq(place + len(START))
+        with m.Else():
+            m.d.comb += offset.eq(place)
+
+        def where(offset, region, session):  # type: ignore[no-untyped-def]
+            """BeginString has the two upper regions, the third and what is beyond its end."""
+            return Cat(offset[:-1], offset[-1] | (region == OURS), region == BEGIN_STRING, session)
+
+        write = words.write_port(granularity=8)
+        m.d.comb += [
+            byte.eq(where(offset, region, self.address[IDENT_BITS + region_bits :])),
+            write.addr.eq(byte[lanes:]),
+            write.data.eq(self.data.replicate(self.shape.width)),
+            # There is no fourth ident.
+            write.en.eq((self.write & (region <= THEIRS)) << byte[:lanes]),
+        ]
+        read = words.read_port()
+        m.d.comb += [
+            read.addr.eq(where(self.word, self.region, self.session)),
+            read.en.eq(self.enable),
+            self.read.eq(read.data),
+        ]
+        return m
