@@ -54,8 +54,9 @@ class BodyStore(wiring.Component):
         m.d.comb += [
             self.send_header.ready.eq(~self.held),
             self.send_body.ready.eq(self.held & ~complete),
-            self.whole.eq(self.held & complete),
         ]
+        # One cycle behind, as `too_long` is.
+        m.d.sync += self.whole.eq(self.held & complete & ~self.release)
         with m.If(taken):
             # One that is too long is only counted until it is known to be.
             with m.If(~self.too_long):

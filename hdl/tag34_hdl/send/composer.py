@@ -140,11 +140,13 @@ class Composer(wiring.Component):
         session_before = Signal.like(candidate)
         changes = Signal()
         known = Signal(STAGES)
+        turns = (self.config_session != session_before) & (shape.sessions > 1)
+        sets = self.set_next_out | numbers.waits
         m.d.comb += [
             wanted.eq(request_held | self.request.valid),
             host_next.eq(body.whole & ~request_held),
             candidate.eq(Mux(host_next, body.header.session, Mux(request_held, request.session, self.next_session))),
-            changes.eq(numbers.changes | ~walker.resting | (self.config_session != session_before)),
+            changes.eq(numbers.changes | ~walker.resting | turns),
             numbers.session.eq(candidate),
             self.config_session.eq(Mux(active, session, candidate)),
         ]
@@ -169,13 +171,13 @@ class Composer(wiring.Component):
         request_next = wanted if shape.sessions == 1 else wanted & ~host_next
         m.d.comb += [
             # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
-            free.eq(~active & ~telling & ~dropping & ~self.clear & known.all()),
+            free.eq(~active & ~telling & ~dropping & known.all() & ~(self.clear | turns | sets)),
             start.eq(free & Mux(wanted, request_next & numbers.entry.left, host_next & host_good)),
             drop.eq(free & ~wanted & host_next & ~host_good),
         ]
         m.d.sync += opening.eq(start)
         with m.If(~active & ~telling & ~dropping):
-            m.d.sync += [session.eq(candidate), is_request.eq(wanted), sent_cycle.eq(self.cycle + 1)]
+            m.d.sync += [session.eq(candidate), is_request.eq(wanted), sent_cycle.eq(self.cycle)]
         with m.If(free & request_next & ~numbers.entry.left):
             m.d.sync += request_held.eq(0)  # without a number left it is dropped
         with m.If(start):
@@ -183,6 +185,7 @@ class Composer(wiring.Component):
         with m.If(opening):
             m.d.sync += [
                 now.eq(self.time),
+                sent_cycle.eq(self.cycle),
                 seq.eq(numbers.entry.value),
                 begin.eq(request.begin),
                 end.eq(request.end),
