@@ -94,5 +94,11 @@ class BodyStore(wiring.Component):
             with m.If(packer.word_last):
                 m.d.sync += word.eq(0)
         read = store.read_port()
-        m.d.comb += [read.addr.eq(self.address), read.en.eq(self.enable), self.data.eq(read.data)]
+        m.d.comb += [
+            read.addr.eq(self.address),
+            # Who writes has nothing to read yet. That they are never both at it is what keeps logic for this case away
+            # from the memory.
+            read.en.eq(self.enable & ~packer.word_valid),
+            self.data.eq(read.data),
+        ]
         return m

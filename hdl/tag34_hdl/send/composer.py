@@ -146,7 +146,7 @@ class Composer(wiring.Component):
             wanted.eq(request_held | self.request.valid),
             host_next.eq(body.whole & ~request_held),
             candidate.eq(Mux(host_next, body.header.session, Mux(request_held, request.session, self.next_session))),
-            changes.eq(numbers.changes | ~walker.resting | turns),
+            changes.eq(numbers.changes | ~walker.resting | turns | idents.writing),
             numbers.session.eq(candidate),
             self.config_session.eq(Mux(active, session, candidate)),
         ]
@@ -171,7 +171,7 @@ class Composer(wiring.Component):
         request_next = wanted if shape.sessions == 1 else wanted & ~host_next
         m.d.comb += [
             # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
-            free.eq(~active & ~telling & ~dropping & known.all() & ~(self.clear | turns | sets)),
+            free.eq(~active & ~telling & ~dropping & known.all() & ~(self.clear | turns | sets | idents.writing)),
             start.eq(free & Mux(wanted, request_next & numbers.entry.left, host_next & host_good)),
             drop.eq(free & ~wanted & host_next & ~host_good),
         ]
@@ -198,8 +198,11 @@ class Composer(wiring.Component):
                 m.d.sync += seq.eq(body.header.seq)
 
         # -- The stages
+        # They stand still while an ident is written.
+        go = Signal()
         m.d.comb += [
-            walker.go.eq(offer.go),
+            go.eq(offer.go & ~idents.writing),
+            walker.go.eq(go),
             walker.active.eq(active),
             walker.start.eq(start),
             walker.is_request.eq(is_request),
@@ -222,13 +225,13 @@ class Composer(wiring.Component):
             idents.write.eq(self.ident_write),
             idents.address.eq(self.ident_address),
             idents.data.eq(self.ident_data),
-            idents.enable.eq(offer.go),
+            idents.enable.eq(go),
             idents.session.eq(self.config_session),
             idents.region.eq(walker.chunk.what),
             idents.word.eq(walker.chunk.place),
-            body.enable.eq(offer.go),
+            body.enable.eq(go),
             body.address.eq(walker.chunk.place),
-            sources.go.eq(offer.go),
+            sources.go.eq(go),
             sources.clear.eq(start | rewind),
             sources.fire.eq(walker.fire),
             sources.chunk.eq(walker.chunk),
@@ -241,7 +244,7 @@ class Composer(wiring.Component):
             sources.sum.eq(checksum.digits),
             sources.ident.eq(idents.read),
             sources.body.eq(body.data),
-            packer.go.eq(offer.go),
+            packer.go.eq(go),
             packer.clear.eq(start | rewind),
             packer.valid.eq(sources.valid),
             packer.count.eq(sources.count),
@@ -250,7 +253,7 @@ class Composer(wiring.Component):
             packer.data.eq(sources.data),
             offer.open.eq(active),
             offer.clear.eq(rewind),
-            offer.valid.eq(packer.word_valid),
+            offer.valid.eq(packer.word_valid & ~idents.writing),
             offer.word.data.eq(packer.word),
             offer.word.count.eq(packer.word_count),
             offer.word.last.eq(packer.word_last & active),
@@ -259,7 +262,7 @@ class Composer(wiring.Component):
 
         # -- CheckSum: until a message starts it is that of the first chunk
         m.d.comb += [
-            byte_sum.valid.eq(sources.summed & offer.go & active),
+            byte_sum.valid.eq(sources.summed & go & active),
             byte_sum.data.eq(sources.data),
             checksum.restart.eq(~active),
             checksum.first.eq(byte_sum.sum),

@@ -1,6 +1,6 @@
 """The idents of all sessions as the composer shows them: whole words, ``8=`` in front of BeginString."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -25,6 +25,7 @@ class Idents(wiring.Component):
     Members:
         write, address, data: the host's byte, at the address that the registers have: place in the ident, region,
             session.
+        writing: it is written in this cycle, and nothing may be read.
         enable, session, region, word: what is read: a word of an ident, one cycle later in ``read``.
     """
 
@@ -36,6 +37,7 @@ class Idents(wiring.Component):
                 "write": In(1),
                 "address": In(shape.ident_bits),
                 "data": In(8),
+                "writing": Out(1),
                 "enable": In(1),
                 "session": In(shape.session_bits),
                 "region": In(2),
@@ -60,31 +62,37 @@ class Idents(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         m.submodules.words = words = self.words
-        lanes, region_bits = self.lanes, 2
-        place, region = self.address[:IDENT_BITS], self.address[IDENT_BITS : IDENT_BITS + region_bits]
-        offset = Signal(IDENT_BITS + 1)
+        lanes = self.lanes
         byte = Signal(len(self.address))
-        with m.If(region == BEGIN_STRING):
-            m.d.comb += offset.eq(place + len(START))
-        with m.Else():
-            m.d.comb += offset.eq(place)
+        value = Signal(8)
 
-        def where(offset, region, session):  # type: ignore[no-untyped-def]
+        def where(offset: Value, region: Value, session: Value) -> Value:
             """BeginString has the two upper regions, the third and what is beyond its end."""
             return Cat(offset[:-1], offset[-1] | (region == OURS), region == BEGIN_STRING, session)
 
+        place, region, session = (
+            self.address[:IDENT_BITS],
+            self.address[IDENT_BITS : IDENT_BITS + 2],
+            self.address[IDENT_BITS + 2 :],
+        )
+        offset = Signal(IDENT_BITS + 1)
+        m.d.comb += offset.eq(place + Mux(region == BEGIN_STRING, len(START), 0))
+        m.d.sync += [
+            # There is no fourth ident.
+            self.writing.eq(self.write & (region <= THEIRS)),
+            byte.eq(where(offset, region, session)),
+            value.eq(self.data),
+        ]
         write = words.write_port(granularity=8)
         m.d.comb += [
-            byte.eq(where(offset, region, self.address[IDENT_BITS + region_bits :])),
             write.addr.eq(byte[lanes:]),
-            write.data.eq(self.data.replicate(self.shape.width)),
-            # There is no fourth ident.
-            write.en.eq((self.write & (region <= THEIRS)) << byte[:lanes]),
+            write.data.eq(value.replicate(self.shape.width)),
+            write.en.eq(self.writing << byte[:lanes]),
         ]
         read = words.read_port()
         m.d.comb += [
             read.addr.eq(where(self.word, self.region, self.session)),
-            read.en.eq(self.enable),
+            read.en.eq(self.enable & ~self.writing),
             self.read.eq(read.data),
         ]
         return m

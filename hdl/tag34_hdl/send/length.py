@@ -18,6 +18,11 @@ FIXED = len("35=|49=|56=|34=|52=|")
 FIXED_REQUEST = len("7=|16=|")
 
 
+def digit_flags(number: Value) -> Value:
+    """For each digit, whether it is not zero."""
+    return Cat(digit != 0 for digit in digits_of(number))
+
+
 def first_digit(flags: Value) -> Value:
     """Place of the highest flag that is set; 0 if none is."""
     place: Value = Cat(0)
@@ -72,7 +77,10 @@ class Lengths(wiring.Component):
         lengths = [self.ident_lengths[IDENT_BITS * region :][:IDENT_BITS] for region in range(3)]
         for index, value in enumerate((self.seq, self.begin, self.end), 1):
             flags = Signal(SEQ_DIGITS, name=f"flags_{index}")
-            m.d.sync += [flags.eq(Cat(digit != 0 for digit in digits_of(value))), self.numbers[index].eq(first_digit(flags))]
+            m.d.sync += [
+                flags.eq(Cat(digit != 0 for digit in digits_of(value))),
+                self.numbers[index].eq(first_digit(flags)),
+            ]
         for place in range(MSG_TYPE_BYTES):
             with m.If(self.msg_type.word_select(place, 8) != 0):
                 m.d.sync += self.type_last.eq(place)
@@ -93,7 +101,11 @@ class Lengths(wiring.Component):
         steps = Signal(4)
         was_busy = Signal()
         m.d.sync += [steps.eq(Cat(self.start, steps)), was_busy.eq(decimal.busy)]
-        m.d.comb += [decimal.start.eq(steps[-1]), decimal.value.eq(idents + rest + body), self.digits.eq(decimal.digits)]
+        m.d.comb += [
+            decimal.start.eq(steps[-1]),
+            decimal.value.eq(idents + rest + body),
+            self.digits.eq(decimal.digits),
+        ]
         m.d.sync += self.numbers[0].eq(first_digit(Cat(digit != 0 for digit in digits_of(decimal.digits))))
         with m.If(self.start | steps.any()):
             m.d.sync += self.known.eq(0)

@@ -1,6 +1,6 @@
 """The one numbering authority: next_out of each session (S2)."""
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal
+from amaranth import Elaboratable, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 

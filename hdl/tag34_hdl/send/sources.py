@@ -93,9 +93,7 @@ class Sources(wiring.Component):
         for number in (self.body_length, self.seq, self.begin, self.end):
             digits = digits_of(number)
             digits += [C(0, 4)] * (-len(digits) % width)
-            groups.append(
-                Array(Cat(digits[place : place + width][::-1]) for place in range(0, len(digits), width))
-            )
+            groups.append(Array(Cat(digits[place : place + width][::-1]) for place in range(0, len(digits), width)))
         bits = max((len(group) - 1).bit_length() for group in groups)
         group = Array(one[chunk.left[:bits]] if len(one) > 1 else one[0] for one in groups)[chunk.what[:2]]
 
@@ -120,10 +118,7 @@ class Sources(wiring.Component):
                 self.ends.eq(chunk.ends),
                 summed_1.eq(chunk.summed),
                 source_1[Source.IDENT].eq((chunk.source == Source.IDENT) | (chunk.source == Source.BEGIN)),
-                *(
-                    source_1[source].eq(chunk.source == source)
-                    for source in (Source.BODY, Source.NUMBER, Source.TIME)
-                ),
+                *(source_1[source].eq(chunk.source == source) for source in (Source.BODY, Source.NUMBER, Source.TIME)),
                 digits_1.eq(group),
                 time_1.eq(word(time_characters(self.time), chunk.place)),
                 text_1.eq(text),

@@ -87,9 +87,7 @@ class Walker(wiring.Component):
                 with m.Case(address):
                     m.d.comb += found.eq(word)
         m.d.comb += read_opens.eq(read.source == Source.BEGIN)
-        m.d.sync += body_at.eq(
-            Mux(self.is_request, program.request, Mux(self.has_body, program.host, program.trailer))
-        )
+        m.d.sync += body_at.eq(Mux(self.is_request, program.request, Mux(self.has_body, program.host, program.trailer)))
 
         # Its length: place of its last byte.
         last = Signal(range(words_of_step(self.shape) * width))
