@@ -1,12 +1,13 @@
 """The host's message waits here until it is whole."""
 
 from amaranth import Elaboratable, Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
 from .packer import Packer
+from .store import Store
 
 
 class BodyStore(wiring.Component):
@@ -46,7 +47,7 @@ class BodyStore(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.bytes = store = memory.Memory(shape=8 * shape.width, depth=self.depth, init=[])
+        m.submodules.bytes = store = Store(shape.width, self.depth)
         m.submodules.packer = packer = Packer(shape.width)
         complete = Signal()
         beat = self.send_body.payload
@@ -77,28 +78,24 @@ class BodyStore(wiring.Component):
 
         # The words are written a few cycles later; nobody can read them so soon. Words beyond the end go round: they
         # are of a message that does not leave.
-        write = store.write_port()
         m.d.comb += [
             packer.go.eq(1),
             packer.valid.eq(taken),
             packer.count.eq(beat.count),
             packer.last.eq(beat.last),
-            write.data.eq(packer.word),
-            write.en.eq(packer.word_valid),
+            store.write_data.eq(packer.word),
+            store.write.eq(packer.word_valid.replicate(shape.width)),
         ]
         m.d.sync += packer.data.eq(beat.data)
         word = Signal(range(self.depth))
-        m.d.comb += write.addr.eq(word)
+        m.d.comb += store.write_address.eq(word)
         with m.If(packer.word_valid):
             m.d.sync += word.eq(word + 1)
             with m.If(packer.word_last):
                 m.d.sync += word.eq(0)
-        read = store.read_port()
         m.d.comb += [
-            read.addr.eq(self.address),
-            # Who writes has nothing to read yet. That they are never both at it is what keeps logic for this case away
-            # from the memory.
-            read.en.eq(self.enable & ~packer.word_valid),
-            self.data.eq(read.data),
+            store.enable.eq(self.enable),
+            store.address.eq(self.address),
+            self.data.eq(store.data),
         ]
         return m

@@ -1,12 +1,13 @@
 """The idents of all sessions as the composer shows them: whole words, ``8=`` in front of BeginString."""
 
 from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from ..layouts import IDENT_BITS, Shape
 from ..receive.fields import BEGIN_STRING, OURS, THEIRS
+from .store import Store
 
 START = b"8="
 #: Bytes of a region, and of a session's four.
@@ -50,10 +51,7 @@ class Idents(wiring.Component):
         per_session = [0] * (SESSION // shape.width)
         for index in range(-(-8 * len(START) // width)):
             per_session[2 * REGION // shape.width + index] = word >> width * index & (1 << width) - 1
-        #: The memory, for who looks into it.
-        self.words = memory.Memory(
-            shape=8 * shape.width, depth=shape.sessions * len(per_session), init=per_session * shape.sessions
-        )
+        self.store = Store(shape.width, shape.sessions * len(per_session), per_session * shape.sessions)
 
     def address_of(self, session: int, region: int, index: int) -> int:
         """Where a byte of an ident is, counted in bytes."""
@@ -61,7 +59,7 @@ class Idents(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.words = words = self.words
+        m.submodules.store = store = self.store
         lanes = self.lanes
         byte = Signal(len(self.address))
         value = Signal(8)
@@ -83,16 +81,12 @@ class Idents(wiring.Component):
             byte.eq(where(offset, region, session)),
             value.eq(self.data),
         ]
-        write = words.write_port(granularity=8)
         m.d.comb += [
-            write.addr.eq(byte[lanes:]),
-            write.data.eq(value.replicate(self.shape.width)),
-            write.en.eq(self.writing << byte[:lanes]),
-        ]
-        read = words.read_port()
-        m.d.comb += [
-            read.addr.eq(where(self.word, self.region, self.session)),
-            read.en.eq(self.enable & ~self.writing),
-            self.read.eq(read.data),
+            store.write.eq(self.writing << byte[:lanes]),
+            store.write_address.eq(byte[lanes:]),
+            store.write_data.eq(value.replicate(self.shape.width)),
+            store.enable.eq(self.enable),
+            store.address.eq(where(self.word, self.region, self.session)),
+            self.read.eq(store.data),
         ]
         return m

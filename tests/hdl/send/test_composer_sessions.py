@@ -179,3 +179,51 @@ def test_numbers_and_idents_are_those_of_the_session(width: int, stall: float, r
     assert [compose_next(session, message) for session, message in [*bodies, *sends]] == [None] * len(bodies)
     assert left_over == following
     assert following[0] == following[2] == MAX_SEQ + 1
+
+
+@pytest.mark.rule("S1", "S3", "R17")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_first_beat_of_a_request_is_that_of_its_session(width: int, rng: random.Random) -> None:
+    """One cycle behind it, if the session was known as long before as it is said; a BeginString that does not fill the
+    first beat may take longer."""
+    bench = simulation(width).component
+    dut = bench.dut
+    strings = ["FIX", "FIX.4.4", "FIXT.1.1"]
+    configs = [SessionConfig(text, "A" * index, "B", fraction=3) for index, text in enumerate(strings, 1)]
+    tx, records = Sink(dut.tx), Sink(dut.records)
+    asked: list[int] = []
+    sessions = [rng.randrange(SESSIONS) for _ in range(30)]
+
+    async def testbench(ctx: Any) -> None:
+        await bench.prepare(ctx, configs, [1] * SESSIONS)
+        for session in sessions:
+            ctx.set(dut.next_session, rng.randrange(SESSIONS))
+            while not ctx.get(dut.idle):
+                await ctx.tick()
+            await ctx.tick().repeat(rng.randint(1, 9))
+            ctx.set(dut.next_session, session)
+            await ctx.tick().repeat(AHEAD)
+            ctx.set(dut.request.payload, {"session": session, **Request(1, 0).payload()})
+            ctx.set(dut.request.valid, 1)
+            _, _, cycle, ready = await ctx.tick().sample(dut.cycle, dut.request.ready)
+            assert ready
+            asked.append(cycle)
+            ctx.set(dut.request.valid, 0)
+            await ctx.tick().repeat(3)
+        while not ctx.get(dut.idle):
+            await ctx.tick()
+
+    simulation(width).run(testbench, background=[tx.run, records.run], cycles=20_000)
+    left = b"".join(beat.data.to_bytes(width, "little")[: beat.count] for beat in tx.payloads)
+    numbers = [0] * SESSIONS
+    wanted = b""
+    for session in sessions:
+        numbers[session] += 1
+        wanted += compose(configs[session], "2", numbers[session], NOW, b"7=1\x0116=0\x01")
+    assert left == wanted
+    for session, cycle, record in zip(sessions, asked, records.payloads, strict=True):
+        latency = record.cycle - cycle
+        if width == 8 and strings[session] == "FIX":
+            assert 1 <= latency <= 5
+        else:
+            assert latency == 1
