@@ -57,7 +57,8 @@ class Composer(wiring.Component):
         idle: nothing to send, nothing leaving.
 
     Latency: ``request`` taken while idle to the first beat offered, one cycle. If a host message of another session was
-        about to start, or a message has just left, four or five more.
+        about to start, a message has just left, or (width 8) a BeginString of three or four characters is that of the
+        session or of the one at hand before: up to five more.
 
     Throughput: one beat per cycle within the body. What stands before it costs a cycle per field of the header and per
         text between two of them, at most, and the computation of BodyLength (the 15 cycles behind the first beat, or
@@ -147,7 +148,7 @@ class Composer(wiring.Component):
             host_next.eq(body.whole & ~request_held),
             candidate.eq(Mux(host_next, body.header.session, Mux(request_held, request.session, self.next_session))),
             changes.eq(numbers.changes | ~walker.resting | turns | idents.writing),
-            numbers.session.eq(candidate),
+            numbers.session.eq(self.config_session),
             self.config_session.eq(Mux(active, session, candidate)),
         ]
         m.d.sync += [session_before.eq(self.config_session), known.eq(Mux(changes, 0, Cat(1, known)))]
@@ -299,8 +300,6 @@ class Composer(wiring.Component):
         m.d.sync += was_taken.eq(first_taken)
         m.d.comb += [
             numbers.used.eq(was_taken & ~is_replay),
-            numbers.used_session.eq(session),
-            numbers.used_number.eq(seq),
             numbers.set_next_out.eq(self.set_next_out),
             numbers.set_session.eq(self.set_session),
             numbers.new_next_out.eq(self.new_next_out),

@@ -20,7 +20,8 @@ class NextOut(wiring.Component):
 
     Members:
         session, entry: the number of a session, two cycles later; what was put is in it three cycles later.
-        used, used_session, used_number: that number is used up, the one behind it is the next.
+        used: the number in ``entry`` is used up, the one behind it is the next of ``session``. Both have been the same
+            for some cycles.
         set_next_out, set_session, new_next_out: the next one is this. It waits if one is used up in that cycle.
         changes: an entry may change: what is read now may be stale.
         waits: what was set is not yet put.
@@ -34,8 +35,6 @@ class NextOut(wiring.Component):
                 "session": In(shape.session_bits),
                 "entry": Out(Entry),
                 "used": In(1),
-                "used_session": In(shape.session_bits),
-                "used_number": In(NUMBER),
                 "set_next_out": In(1),
                 "set_session": In(shape.session_bits),
                 "new_next_out": In(NUMBER),
@@ -58,13 +57,17 @@ class NextOut(wiring.Component):
             m.d.sync += [self.waits.eq(1), set_session.eq(self.set_session), set_number.eq(self.new_next_out)]
         with m.Elif(~self.used):
             m.d.sync += self.waits.eq(0)
+        # The number behind is made ahead: counting up ten digits is a long path.
+        behind = Signal(Entry)
+        m.d.sync += [
+            behind.value.eq(bcd.increment(self.entry.value)),
+            behind.left.eq(self.entry.value != MAX_SEQ_BCD),
+        ]
         m.d.comb += [
             put.eq(self.used | self.waits),
-            put_session.eq(Mux(self.used, self.used_session, set_session)),
-            put_entry.value.eq(Mux(self.used, bcd.increment(self.used_number), set_number)),
-            put_entry.left.eq(
-                Mux(self.used, self.used_number != MAX_SEQ_BCD, set_number <= MAX_SEQ_BCD),
-            ),
+            put_session.eq(Mux(self.used, self.session, set_session)),
+            put_entry.value.eq(Mux(self.used, behind.value, set_number)),
+            put_entry.left.eq(Mux(self.used, behind.left, set_number <= MAX_SEQ_BCD)),
         ]
         if shape.sessions == 1:
             next_out = Signal(Entry, init=FIRST)

@@ -184,20 +184,22 @@ def test_numbers_and_idents_are_those_of_the_session(width: int, stall: float, r
 @pytest.mark.rule("S1", "S3", "R17")
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_first_beat_of_a_request_is_that_of_its_session(width: int, rng: random.Random) -> None:
-    """One cycle behind it, if the session was known as long before as it is said; a BeginString that does not fill the
-    first beat may take longer."""
+    """One cycle behind it, if the session was known as long before as it is said; where a BeginString comes or goes that
+    does not fill the first beat it may take longer."""
     bench = simulation(width).component
     dut = bench.dut
     strings = ["FIX", "FIX.4.4", "FIXT.1.1"]
     configs = [SessionConfig(text, "A" * index, "B", fraction=3) for index, text in enumerate(strings, 1)]
     tx, records = Sink(dut.tx), Sink(dut.records)
     asked: list[int] = []
-    sessions = [rng.randrange(SESSIONS) for _ in range(30)]
+    others: list[int] = []
+    sessions = [rng.randrange(SESSIONS) for _ in range(40)]
 
     async def testbench(ctx: Any) -> None:
         await bench.prepare(ctx, configs, [1] * SESSIONS)
         for session in sessions:
-            ctx.set(dut.next_session, rng.randrange(SESSIONS))
+            others.append(rng.randrange(SESSIONS))
+            ctx.set(dut.next_session, others[-1])
             while not ctx.get(dut.idle):
                 await ctx.tick()
             await ctx.tick().repeat(rng.randint(1, 9))
@@ -221,9 +223,14 @@ def test_the_first_beat_of_a_request_is_that_of_its_session(width: int, rng: ran
         numbers[session] += 1
         wanted += compose(configs[session], "2", numbers[session], NOW, b"7=1\x0116=0\x01")
     assert left == wanted
-    for session, cycle, record in zip(sessions, asked, records.payloads, strict=True):
+    known = 0
+    for session, other, before, cycle, record in zip(
+        sessions, others, [0, *sessions[:-1]], asked, records.payloads, strict=True
+    ):
         latency = record.cycle - cycle
-        if width == 8 and strings[session] == "FIX":
+        if width == 8 and "FIX" in (strings[session], strings[other], strings[before]):
             assert 1 <= latency <= 5
         else:
+            known += 1
             assert latency == 1
+    assert known >= 5
