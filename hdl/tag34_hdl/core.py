@@ -74,22 +74,21 @@ class Core(wiring.Component):
         m.submodules.clock = clock = Clock(shape.clock_hz)
         m.submodules.composer = composer = Composer(shape)
 
-        # Idents: one memory, written by the host, read by both directions.
+        # Idents: a memory for each direction, written by the host.
         m.submodules.idents = idents = memory.Memory(
             shape=8, depth=shape.sessions << shape.ident_bits - shape.session_bits, init=[]
         )
         ident_write = idents.write_port()
         fields_ident = idents.read_port()
-        composer_ident = idents.read_port()
         m.d.comb += [
             ident_write.addr.eq(registers.ident_address),
             ident_write.data.eq(registers.ident_data),
             ident_write.en.eq(registers.ident_write),
             fields_ident.addr.eq(fields.ident_addr),
             fields.ident_data.eq(fields_ident.data),
-            composer_ident.addr.eq(composer.ident_addr),
-            composer_ident.en.eq(composer.ident_enable),
-            composer.ident_data.eq(composer_ident.data),
+            composer.ident_write.eq(registers.ident_write),
+            composer.ident_address.eq(registers.ident_address),
+            composer.ident_data.eq(registers.ident_data),
             composer.ident_lengths.eq(registers.ident_lengths),
             registers.sender_session.eq(composer.config_session),
         ]

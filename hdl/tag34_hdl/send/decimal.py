@@ -14,26 +14,29 @@ STEPS_PER_CYCLE = 3
 class Decimal(wiring.Component):
     """Converts a binary number to packed BCD by doubling and adding three, three bits per cycle.
 
-    Members: ``start`` takes ``value`` (up to 18 bits); ``busy`` from the next cycle on until ``digits`` is valid;
-        ``digits`` stays until the next start.
+    Parameters: ``bits`` of the number.
 
-    Latency: seven cycles.
+    Members: ``start`` takes ``value``; ``busy`` from the next cycle on until ``digits`` is valid; ``digits`` stays
+        until the next start.
+
+    Latency: a cycle for three bits, and one more: seven for 18 bits.
     """
 
-    start: In(1)
-    value: In(BITS)
-    busy: Out(1)
-    digits: Out(4 * DIGITS)
+    def __init__(self, bits: int = BITS):
+        self.bits = bits
+        #: Digits of the largest number.
+        self.places = len(str((1 << bits) - 1))
+        super().__init__({"start": In(1), "value": In(bits), "busy": Out(1), "digits": Out(4 * self.places)})
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        cycles = -(-BITS // STEPS_PER_CYCLE)
+        cycles = -(-self.bits // STEPS_PER_CYCLE)
         left = Signal(range(cycles + 1))
         bits = Signal(cycles * STEPS_PER_CYCLE)
 
         def double(digits: Value, bit: Value) -> Value:
             adjusted = Cat(Mux(digit >= 5, digit + 3, digit)[:4] for digit in digits_of(digits))
-            return Cat(bit, adjusted)[: 4 * DIGITS]
+            return Cat(bit, adjusted)[: 4 * self.places]
 
         m.d.comb += self.busy.eq(left != 0)
         with m.If(self.start):

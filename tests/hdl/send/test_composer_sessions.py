@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from amaranth import Array, Elaboratable, Module, Signal
-from amaranth.lib import memory
 
 from tag34.contract import MAX_SEQ, Flag, RecordKind, from_bcd, to_bcd
 from tag34.device import SessionConfig
@@ -16,9 +15,18 @@ from tag34_hdl.layouts import IDENT_BITS, Shape
 from tag34_hdl.send.composer import Composer
 from tag34_sim.golden import compose
 from tests.hdl.bench import Simulation, Sink
-from tests.hdl.send.test_composer import NOW, Request, Send, random_config, random_send, set_time
+from tests.hdl.send.test_composer import (
+    NOW,
+    WIDTHS,
+    Request,
+    Send,
+    load_ident,
+    random_config,
+    random_send,
+    set_time,
+)
 
-SHAPE = Shape(sessions=3, window=4, max_message=400)
+SESSIONS = 3
 #: Cycles by which the sequencer knows a session ahead of its request.
 AHEAD = 4
 
@@ -26,17 +34,14 @@ AHEAD = 4
 class Bench(Elaboratable):
     """The component and what the host has configured, as the registers keep it: shown two cycles after the address."""
 
-    def __init__(self) -> None:
-        self.dut = Composer(SHAPE)
-        self.idents = memory.Memory(shape=8, depth=SHAPE.sessions << 8, init=[])
-        self.lengths = [Signal(3 * IDENT_BITS, name=f"lengths_{index}") for index in range(SHAPE.sessions)]
-        self.fractions = [Signal(4, name=f"fraction_{index}") for index in range(SHAPE.sessions)]
+    def __init__(self, width: int) -> None:
+        self.dut = Composer(Shape(width=width, sessions=SESSIONS, window=4, max_message=400))
+        self.lengths = [Signal(3 * IDENT_BITS, name=f"lengths_{index}") for index in range(SESSIONS)]
+        self.fractions = [Signal(4, name=f"fraction_{index}") for index in range(SESSIONS)]
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = dut = self.dut
-        m.submodules.idents = self.idents
-        read = self.idents.read_port()
         session = Signal.like(dut.config_session)
         m.d.sync += [
             session.eq(dut.config_session),
@@ -44,19 +49,17 @@ class Bench(Elaboratable):
             dut.fraction.eq(Array(self.fractions)[session]),
             dut.cycle.eq(dut.cycle + 1),
         ]
-        m.d.comb += [read.addr.eq(dut.ident_addr), read.en.eq(dut.ident_enable), dut.ident_data.eq(read.data)]
         return m
 
     async def prepare(self, ctx: Any, configs: list[SessionConfig], numbers: list[int]) -> None:
         """What the host writes."""
-        await ctx.tick().repeat(SHAPE.sessions + 1)
+        await ctx.tick().repeat(SESSIONS + 1)
         set_time(ctx, self.dut, NOW)
         for index, (config, number) in enumerate(zip(configs, numbers, strict=True)):
             lengths = 0
             for region, text in enumerate((config.begin_string, config.sender, config.target)):
                 lengths |= len(text) << IDENT_BITS * region
-                for place, byte in enumerate(text.encode("ascii") + b"\x01"):
-                    ctx.set(self.idents.data[index << 8 | region << IDENT_BITS | place], byte)
+                load_ident(ctx, self.dut, index, region, text)
             ctx.set(self.lengths[index], lengths)
             ctx.set(self.fractions[index], config.fraction_digits)
             ctx.set(self.dut.set_next_out, 1)
@@ -68,21 +71,22 @@ class Bench(Elaboratable):
 
 
 @cache
-def simulation() -> Simulation:
-    return Simulation(Bench())
+def simulation(width: int) -> Simulation:
+    return Simulation(Bench(width))
 
 
 @pytest.mark.rule("S1", "S2", "R17")
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("stall", [0.0, 0.5])
-def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.Random) -> None:
+def test_numbers_and_idents_are_those_of_the_session(width: int, stall: float, rng: random.Random) -> None:
     """Some of the sessions use up their last number on the way: nothing of theirs leaves then, all of the others."""
-    bench = simulation().component
+    bench = simulation(width).component
     dut = bench.dut
-    configs = [random_config(rng) for _ in range(SHAPE.sessions)]
+    configs = [random_config(rng) for _ in range(SESSIONS)]
     numbers = [MAX_SEQ - rng.randint(1, 3), rng.randint(1, 10**6), MAX_SEQ]
     tx, records = Sink(dut.tx, rng, stall), Sink(dut.records, rng, stall)
-    requests = [(rng.randrange(SHAPE.sessions), Request(rng.randint(1, 999), 0)) for _ in range(40)]
-    sends = [(rng.randrange(SHAPE.sessions), random_send(rng, 60)) for _ in range(40)]
+    requests = [(rng.randrange(SESSIONS), Request(rng.randint(1, 999), 0)) for _ in range(40)]
+    sends = [(rng.randrange(SESSIONS), random_send(rng, 60)) for _ in range(40)]
 
     async def ask(ctx: Any) -> None:
         await ctx.tick().repeat(30)
@@ -98,7 +102,7 @@ def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.R
             else:
                 raise AssertionError("a request was not taken")
             ctx.set(dut.request.valid, 0)
-            ctx.set(dut.next_session, rng.randrange(SHAPE.sessions))
+            ctx.set(dut.next_session, rng.randrange(SESSIONS))
             await ctx.tick().repeat(rng.choice((1, 1, 20, 300)))
 
     async def send(ctx: Any) -> None:
@@ -114,7 +118,7 @@ def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.R
                 raise AssertionError("a header was not taken")
             ctx.set(dut.send_header.valid, 0)
             ctx.set(dut.send_body.valid, 1)
-            for beat in message.beats():
+            for beat in message.beats(width, rng):
                 ctx.set(dut.send_body.payload, beat)
                 while not (await ctx.tick().sample(dut.send_body.ready))[2]:
                     pass
@@ -128,13 +132,13 @@ def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.R
             if quiet == 400:
                 break
             await ctx.tick()
-        for session in range(SHAPE.sessions):
+        for session in range(SESSIONS):
             ctx.set(dut.next_out_session, session)
             await ctx.tick()
             left_over.append(from_bcd(ctx.get(dut.next_out)))
 
     left_over: list[int] = []
-    simulation().run(testbench, ask, send, background=[tx.run, records.run], cycles=60_000)
+    simulation(width).run(testbench, ask, send, background=[tx.run, records.run], cycles=60_000)
 
     following = list(numbers)
 
@@ -156,7 +160,7 @@ def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.R
         if begins:
             messages.append([beat.session, b""])
         assert beat.session == messages[-1][0]
-        messages[-1][1] += bytes([beat.data])
+        messages[-1][1] += beat.data.to_bytes(width, "little")[: beat.count]
         begins = bool(beat.last)
     left = iter(messages)
     for record in records.payloads:
@@ -175,3 +179,58 @@ def test_numbers_and_idents_are_those_of_the_session(stall: float, rng: random.R
     assert [compose_next(session, message) for session, message in [*bodies, *sends]] == [None] * len(bodies)
     assert left_over == following
     assert following[0] == following[2] == MAX_SEQ + 1
+
+
+@pytest.mark.rule("S1", "S3", "R17")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_first_beat_of_a_request_is_that_of_its_session(width: int, rng: random.Random) -> None:
+    """One cycle behind it, if the session was known as long before as it is said; where a BeginString comes or goes that
+    does not fill the first beat it may take longer."""
+    bench = simulation(width).component
+    dut = bench.dut
+    strings = ["FIX", "FIX.4.4", "FIXT.1.1"]
+    configs = [SessionConfig(text, "A" * index, "B", fraction=3) for index, text in enumerate(strings, 1)]
+    tx, records = Sink(dut.tx), Sink(dut.records)
+    asked: list[int] = []
+    others: list[int] = []
+    sessions = [rng.randrange(SESSIONS) for _ in range(40)]
+
+    async def testbench(ctx: Any) -> None:
+        await bench.prepare(ctx, configs, [1] * SESSIONS)
+        for session in sessions:
+            others.append(rng.randrange(SESSIONS))
+            ctx.set(dut.next_session, others[-1])
+            while not ctx.get(dut.idle):
+                await ctx.tick()
+            await ctx.tick().repeat(rng.randint(1, 9))
+            ctx.set(dut.next_session, session)
+            await ctx.tick().repeat(AHEAD)
+            ctx.set(dut.request.payload, {"session": session, **Request(1, 0).payload()})
+            ctx.set(dut.request.valid, 1)
+            _, _, cycle, ready = await ctx.tick().sample(dut.cycle, dut.request.ready)
+            assert ready
+            asked.append(cycle)
+            ctx.set(dut.request.valid, 0)
+            await ctx.tick().repeat(3)
+        while not ctx.get(dut.idle):
+            await ctx.tick()
+
+    simulation(width).run(testbench, background=[tx.run, records.run], cycles=20_000)
+    left = b"".join(beat.data.to_bytes(width, "little")[: beat.count] for beat in tx.payloads)
+    numbers = [0] * SESSIONS
+    wanted = b""
+    for session in sessions:
+        numbers[session] += 1
+        wanted += compose(configs[session], "2", numbers[session], NOW, b"7=1\x0116=0\x01")
+    assert left == wanted
+    known = 0
+    for session, other, before, cycle, record in zip(
+        sessions, others, [0, *sessions[:-1]], asked, records.payloads, strict=True
+    ):
+        latency = record.cycle - cycle
+        if width == 8 and "FIX" in (strings[session], strings[other], strings[before]):
+            assert 1 <= latency <= 5
+        else:
+            known += 1
+            assert latency == 1
+    assert known >= 5
