@@ -115,9 +115,13 @@ class Core(wiring.Component):
             fields.byte.eq(framer.byte),
             sequencer.fields.eq(fields.fields),
             sequencer.fields_session.eq(fields.session),
+            sequencer.fields_settled.eq(fields.settled),
+            sequencer.fields_changed.eq(fields.changed),
             sequencer.fields_complete.eq(fields.complete),
             fields.done.eq(sequencer.fields_done),
             sequencer.oversize.eq(framer.oversize),
+            # A CONNECT clears whatever this framer is at.
+            sequencer.rx_quiet.eq(1),
         ]
 
         # Session.

@@ -36,12 +36,15 @@ class Fields(wiring.Component):
         switch, next_session: from the framer: the session changes.
         session: whose message it is.
         ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
-        fields: what was found; final when ``complete`` (``mirror`` a cycle later), stable until the next message
-            starts.
+        fields: what was found so far; final when ``complete``, stable until the next message starts. ``mirror`` is
+            believed until it is disproved, and final a cycle after ``complete``: before, what is missing may come yet.
+        settled: the number is in (the header's 34 has been closed), or the message is ``complete``: what is known
+            is likely to be all that the rules will ask for.
+        changed: ``fields`` may not be what it was a cycle ago, ``mirror`` apart.
         complete: the message's last body byte is in, and nobody has said ``done`` since.
         done: the message has been dealt with.
 
-    Latency: last body byte at ``byte`` to ``complete``, one cycle.
+    Latency: last body byte at ``byte`` to ``complete``, one cycle; the SOH of 34 to ``settled``, one cycle.
     """
 
     def __init__(self, shape: Shape):
@@ -56,6 +59,8 @@ class Fields(wiring.Component):
                 "ident_addr": Out(shape.ident_bits),
                 "ident_data": In(8),
                 "fields": Out(shape.fields),
+                "settled": Out(1),
+                "changed": Out(1),
                 "complete": Out(1),
                 "done": In(1),
             }
@@ -123,10 +128,9 @@ class Fields(wiring.Component):
         session = Signal(self.shape.session_bits)  # as of the next cycle
         m.d.comb += [ident_next.eq(ident), self.ident_addr.eq(Cat(ident_next, session)), session.eq(self.session)]
         m.d.sync += ident.eq(ident_next)
-        begin_ok, value_ok, ours_ok, theirs_ok = (
-            Signal(name=n) for n in ("begin_ok", "value_ok", "ours_ok", "theirs_ok")
-        )
-        m.d.comb += out.mirror.eq(begin_ok & ours_ok & theirs_ok)
+        begin_ok, value_ok, idents_ok = (Signal(name=n) for n in ("begin_ok", "value_ok", "idents_ok"))
+        both = found[49] & found[56]
+        m.d.comb += out.mirror.eq(begin_ok & idents_ok & (both | ~self.complete))
 
         # Comparison takes a cycle of its own, as block memory is slow to answer.
         compared = Signal(8)
@@ -150,22 +154,27 @@ class Fields(wiring.Component):
             m.d.sync += begin_ok.eq(0)
         with m.If(is_value & ~same):
             m.d.sync += value_ok.eq(0)
-        with m.If(is_value & is_end & is_theirs):
-            m.d.sync += theirs_ok.eq(value_ok & same)
-        with m.If(is_value & is_end & is_ours):
-            m.d.sync += ours_ok.eq(value_ok & same)
+        with m.If(is_value & is_end & (is_theirs | is_ours) & ~(value_ok & same)):
+            m.d.sync += idents_ok.eq(0)
 
+        take = Signal()
+        number_closed = Signal()  # the header's 34
+        m.d.comb += take.eq(self.byte_valid & self.byte.body)
+        m.d.sync += self.changed.eq(0)
         with m.If(self.done | (self.byte_valid & self.byte.start)):
-            m.d.sync += self.complete.eq(0)
+            m.d.sync += [self.complete.eq(0), self.settled.eq(0)]
         with m.Elif(self.byte_valid & self.byte.last):
-            m.d.sync += self.complete.eq(1)
+            m.d.sync += [self.complete.eq(1), self.settled.eq(1)]
+        with m.Elif(number_closed):
+            m.d.sync += self.settled.eq(1)
 
         def new_tag() -> list:
             return [tag.eq(0), tag_count.eq(0), tag_bad.eq(0)]
 
         with m.If(self.byte_valid & self.byte.start):
             m.d.comb += ident_next.eq((BEGIN_STRING << IDENT_BITS) + len("FIX"))
-            m.d.sync += [begin_ok.eq(1), ours_ok.eq(0), theirs_ok.eq(0), in_header.eq(1), announced.eq(0), *new_tag()]
+            m.d.sync += [begin_ok.eq(1), idents_ok.eq(1), in_header.eq(1), announced.eq(0), *new_tag()]
+            m.d.sync += self.changed.eq(1)
             m.d.sync += [signal.eq(0) for signal in found.values()]
             for name in ("msg_type", "is_logon", "is_sequence_reset", "is_resend_request"):
                 m.d.sync += out[name].eq(0)
@@ -175,8 +184,6 @@ class Fields(wiring.Component):
         with m.If(self.byte_valid & self.byte.begin):
             m.d.comb += ident_next.eq(ident + 1)
 
-        take = Signal()
-        m.d.comb += take.eq(self.byte_valid & self.byte.body)
         with m.FSM(name="fields") as fsm:
 
             def restarted() -> None:
@@ -224,6 +231,8 @@ class Fields(wiring.Component):
                 with m.If(take):
                     m.d.comb += ident_next.eq(ident + 1)
                     with m.If(is_soh):
+                        m.d.sync += self.changed.eq(Cat(current[tag] for tag in places if tag not in (49, 56)).any())
+                        m.d.comb += number_closed.eq(current[34])
                         with m.If(current[34]):
                             legal = ~number_bad & ~first & (number != 0) & (number <= MAX_SEQ_BCD)
                             m.d.sync += [out.seq.eq(number), out.seq_low.eq(low), out.seq_ok.eq(legal)]
@@ -263,6 +272,7 @@ class Fields(wiring.Component):
                         with m.If(current[35]):
                             with m.If(type_place < contract.MSG_TYPE_BYTES):
                                 m.d.sync += [
+                                    self.changed.eq(1),
                                     out.msg_type.word_select(type_place[:2], 8).eq(byte),
                                     type_place.eq(type_place + 1),
                                 ]
@@ -301,8 +311,8 @@ class Fields(wiring.Component):
                 ident=ident,
                 begin_ok=begin_ok,
                 value_ok=value_ok,
-                ours_ok=ours_ok,
-                theirs_ok=theirs_ok,
+                idents_ok=idents_ok,
+                settled=self.settled,
                 complete=self.complete,
                 **found_fields,
             )
@@ -319,5 +329,5 @@ class Fields(wiring.Component):
             ]
             with m.If(change):
                 m.d.comb += [session.eq(wanted), ident_next.eq(messages.entry.ident)]
-                m.d.sync += [self.session.eq(wanted), context.load(messages.entry)]
+                m.d.sync += [self.session.eq(wanted), context.load(messages.entry), self.changed.eq(1)]
         return m

@@ -1,20 +1,32 @@
 """The rules: which row of the table fits a message (R1 to R10d, in the order of docs/rules.md)."""
 
-from amaranth import C, Elaboratable, Module
-from amaranth.lib import wiring
+from amaranth import C, Cat, Elaboratable, Module, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import Phase, Rule
 
+#: One bit per row of the table.
+Rows = data.StructLayout({rule.name: 1 for rule in Rule if Rule.F5 <= rule <= Rule.R10D})
+
+#: Rows of a number above that nothing is known of yet; with something in the window they all give way to R10A.
+NEW_ABOVE = (Rule.R10, Rule.R10B, Rule.R10C, Rule.R10D)
+
 
 class Rules(wiring.Component):
-    """The table of receive decisions, combinational: facts in, the first rule that fits out.
+    """The table of receive decisions: facts in, the first rule that fits out.
 
     The golden model and this table have the same rows in the same order (but for F5 behind R1, docs/decisions/0001).
+    The memory of held messages answers last: ``held`` is asked for a cycle behind the other facts, when the row is
+    known that fits without it.
 
-    Members: ``rule``, the code of the first row whose condition holds; all others are facts about the session
-        (``phase``), the message
-    (``oversize``, ``mirror``, ...) and how their numbers compare.
+    Members:
+        row: one hot, the first row whose condition holds. rule: its code.
+        held: the window has something at seq; a cycle behind all others.
+        phase: of the session.
+        oversize, mirror, ...: facts about the message and how its numbers compare.
+
+    Latency: facts to ``row`` and ``rule``, one cycle.
     """
 
     phase: In(Phase)
@@ -32,12 +44,13 @@ class Rules(wiring.Component):
     seq_is_below: In(1)
     seq_in_window: In(1)  #: seq - expected < window, or seq <= expected
     room: In(1)  #: there is memory for one more message of this session
-    held: In(1)  #: the window has something at seq
+    held: In(1)
     new_seq_ok: In(1)
     new_seq_is_expected: In(1)
     new_seq_above_expected: In(1)
     new_seq_above_seq: In(1)
     requested: In(1)  #: a ResendRequest with begin <= seq was decided on this connection
+    row: Out(Rows)
     rule: Out(Rule)
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -62,14 +75,27 @@ class Rules(wiring.Component):
             (Rule.R9, below & self.possdup & fill & self.new_seq_ok & self.new_seq_above_expected & self.requested),
             (Rule.R9A, below & self.possdup),
             (Rule.R9B, below),
-            (Rule.R10A, self.held),
+            # R10A stands here, see below.
             (Rule.R10C, self.is_logon),
             (Rule.R10D, self.is_resend_request),
             # A held GapFill needs no memory.
             (Rule.R10, self.seq_in_window & (self.room | fill)),
             (Rule.R10B, C(1)),
         ]
-        for position, (rule, condition) in enumerate(rows):
-            with m.If(condition) if position == 0 else m.Elif(condition):
-                m.d.comb += self.rule.eq(rule)
+        fits = Signal(Rows)
+        known = Signal(Rows)
+        earlier: Value = C(0, 1)
+        for rule, condition in rows:
+            m.d.comb += fits[rule.name].eq(condition & ~earlier)
+            earlier = earlier | condition
+        m.d.sync += known.eq(fits)
+
+        m.d.comb += self.row.eq(known)
+        above: Value = C(0, 1)
+        for rule in NEW_ABOVE:
+            above = above | known[rule.name]
+            m.d.comb += self.row[rule.name].eq(known[rule.name] & ~self.held)
+        m.d.comb += self.row[Rule.R10A.name].eq(above & self.held)
+        for bit in range(len(self.rule)):
+            m.d.comb += self.rule[bit].eq(Cat(self.row[name] for name in Rows.members if Rule[name] >> bit & 1).any())
         return m

@@ -11,7 +11,7 @@ from tag34.contract import Command, EventCode, Flag, Phase, Policy, RecordKind, 
 from .. import bcd
 from ..layouts import CYCLE, MAX_SEQ_BCD, NUMBER, EntryState, Frame, Record, Shape
 from .expected import Expected
-from .rules import Rules
+from .preparation import Plan, Preparation
 from .table import Context, Table
 from .teller import Teller
 from .timers import TICKS, Timer
@@ -46,10 +46,12 @@ SessionState = data.StructLayout(
 class Sequencer(wiring.Component):
     """Judges each message by the rules, keeps the sessions' states, releases in order, asks for what is missing.
 
-    A message is *prepared* as soon as its last body byte is in: numbers are compared, the row of the table is chosen,
-    the ResendRequest that it would cause is made ready. The frame (checksum good or not) then *commits* or drops it in
-    one cycle. What follows from the commit (release, next range, records) runs while the next message arrives; the next
-    frame is not taken before it is finished, so that for the rules a release is atomic (R12).
+    A message is *prepared* as soon as its number is in: numbers are compared, the row of the table is chosen, the
+    ResendRequest that it would cause is made ready; and again whenever its fields turn out to be others. The frame
+    (checksum good or not) then *commits* or drops it in one cycle. What only the whole message tells, that it is
+    foreign or too long, is not expected: if it is so, the message is prepared once more before it is taken. What
+    follows from the commit (release, next range, records) runs while the next message arrives; the next frame is not
+    taken before it is finished, so that for the rules a release is atomic (R12).
 
     The state of one session is in registers, those of all are in a table. The registers follow the session whose bytes
     arrive; after each transaction they are written back.
@@ -58,10 +60,15 @@ class Sequencer(wiring.Component):
 
     Members:
         session: whose state is in the registers.
-        fields, fields_session, fields_complete, fields_done: what is known of the message (from
-            :class:`~tag34_hdl.receive.fields.Fields`); it has been dealt with.
-        oversize: that message is longer than max_message.
-        frame: one transfer per message, of session ``fields_session``.
+        fields, fields_session, fields_settled, fields_changed, fields_complete, fields_done: what is known of the
+            message (from :class:`~tag34_hdl.receive.fields.Fields`); it has been dealt with. ``mirror`` need not be
+            final before the frame.
+        oversize: that message is longer than max_message; looked at with a good frame.
+        frame: one transfer per message, of session ``fields_session``; a good one not before ``fields_complete``. While
+            a frame waits the fields are those of its message, or nobody's.
+        hold_rx, rx_quiet: before a CONNECT no byte may come in, and all that is on its way must have arrived: no frame
+            waits, none will come. Frames are taken meanwhile. ``rx_quiet`` is looked at from the second cycle of
+            ``hold_rx`` on.
         config_session, config: a session's configuration, two cycles later (changes of the window and the chunk take
             effect with a CONNECT).
         state_session, state: state of a session, one cycle later, as of its last transaction.
@@ -76,8 +83,10 @@ class Sequencer(wiring.Component):
         set_next_out: next_out of ``session`` := ``command.number``.
         idle: nothing is under way; records may be waiting in ``records``.
 
-    Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (five
-        cycles after ``fields_complete``, with the session's state in the registers) and nothing is under way.
+    Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (three
+        cycles after ``fields_settled`` or the last ``fields_changed``, with the session's state in the registers) and
+        nothing is under way; four cycles more for a foreign message or one that is too long.
+    Throughput: a message in order of which nothing follows may come every six cycles.
     """
 
     def __init__(self, shape: Shape):
@@ -88,10 +97,14 @@ class Sequencer(wiring.Component):
                 "session": Out(session),
                 "fields": In(shape.fields),
                 "fields_session": In(session),
+                "fields_settled": In(1),
+                "fields_changed": In(1),
                 "fields_complete": In(1),
                 "fields_done": Out(1),
                 "oversize": In(1),
                 "frame": In(stream.Signature(Frame)),
+                "hold_rx": Out(1),
+                "rx_quiet": In(1),
                 "config_session": Out(session),
                 "config": In(Config),
                 "state_session": In(session),
@@ -127,7 +140,7 @@ class Sequencer(wiring.Component):
         session = self.session
         m.submodules.expected = expected = Expected(shape)
         m.submodules.window = window = Window(shape)
-        m.submodules.rules = rules = Rules()
+        m.submodules.preparation = preparation = Preparation(shape)
         m.d.comb += [
             expected.window_limit.eq(config.window_limit),
             expected.chunk.eq(config.chunk),
@@ -144,7 +157,7 @@ class Sequencer(wiring.Component):
         entries = Signal(range(shape.window + 1))  # numbers in the window
         holding = Signal(range(shape.hold_limit + 1))  # messages among them, in slots
         recovery = Signal()
-        end = Signal(NUMBER)  # of the open range (policies CLOSED and CHUNK)
+        end = Signal(NUMBER)  # of the open range, or of the one about to open (policies CLOSED and CHUNK)
         again_done = Signal()  # R13a has repeated the request for this value of `expected`
         first_begin = Signal(NUMBER)  # lowest begin of the requests on this connection
         begin_valid = Signal()
@@ -156,9 +169,8 @@ class Sequencer(wiring.Component):
         holding_all = Signal(range(shape.hold + 1))
 
         # -- The message at hand
-        message = Signal(shape.fields, reset_less=True)
+        message = preparation.message
         frame = Signal(Frame, reset_less=True)
-        rule = Signal(Rule)
         in_message = Signal()  # the transaction under way is a message's
         advanced = Signal()  # `expected` has moved in this transaction
         ours = Signal()  # the bytes that arrive are of the session at hand
@@ -168,69 +180,35 @@ class Sequencer(wiring.Component):
         entry = Signal(shape.window_entry, reset_less=True)
         m.d.sync += entry.eq(window.entry)
 
-        # -- Preparation: facts, then the row, then the request it would cause
-        # Facts are compared from the fields as they are and registered; the row follows when the window has answered.
-        in_window = Signal()
-        seq_above_highest = Signal()
-        seq_is_highest = Signal()
-        seq_above_top = Signal()
-        top_is_highest = Signal()
-        m.d.comb += [
-            rules.phase.eq(phase),
-            rules.oversize.eq(self.oversize),
-            rules.mirror.eq(self.fields.mirror),
-            rules.is_logon.eq(message.is_logon),
-            rules.is_sequence_reset.eq(message.is_sequence_reset),
-            rules.is_resend_request.eq(message.is_resend_request),
-            rules.gap_fill.eq(message.gap_fill),
-            rules.reset_seq_num.eq(message.reset_seq_num),
-            rules.possdup.eq(message.possdup),
-            rules.seq_ok.eq(message.seq_ok),
-            rules.new_seq_ok.eq(message.new_seq_ok),
-            rules.seq_in_window.eq(in_window),
-            rules.held.eq(in_window & (entry.state != EntryState.EMPTY)),
-        ]
-
-        def compare() -> list:
-            fields = self.fields
-            return [
-                rules.seq_is_one.eq(fields.seq == 1),
-                rules.seq_is_expected.eq(fields.seq == expected.value),
-                rules.seq_is_below.eq(fields.seq < expected.value),
-                in_window.eq(fields.seq < expected.limit),
-                rules.room.eq((holding != shape.hold_limit) & (holding_all != shape.hold)),
-                rules.new_seq_is_expected.eq(fields.new_seq == expected.value),
-                rules.new_seq_above_expected.eq(fields.new_seq > expected.value),
-                rules.new_seq_above_seq.eq(fields.new_seq > fields.seq),
-                rules.requested.eq(begin_valid & (first_begin <= fields.seq)),
-                seq_above_highest.eq(fields.seq > highest),
-                seq_is_highest.eq(fields.seq == highest),
-                seq_above_top.eq(~top_valid | (fields.seq > top)),
-                top_is_highest.eq(top_valid & (top == highest)),
-            ]
-
-        # The range that would be asked for if it opened now, given `highest` and whether that message is in the window.
-        range_highest = Signal(NUMBER, reset_less=True)
-        range_kept = Signal()
-        range_below = Signal(NUMBER, reset_less=True)
-        range_end = Signal(NUMBER, reset_less=True)
-        opens = Signal()  # R11 by the message at hand
-        repeats = Signal()  # R13a by the message at hand
-        stored = Signal()  # it is not longer than max_message, its fields may be told
+        # -- Preparation
+        plan = Signal(Plan)
+        foreign = Signal()  # what the whole message at hand has told
+        oversize = Signal()
+        unexpected = Signal()  # the frame tells what was not expected
         cause = Signal(Rule)
-        # What its commit will do, each in a register of its own.
-        plan_early = Signal()  # deliver ahead of its turn
-        plan_push = Signal()  # deliver
-        plan_put = Signal()  # write a window entry
-        plan_hold = Signal()  # and keep the message in its slot
-        plan_take = Signal()  # its slot is not used for the next message
-
-        def range_step_below() -> list:
-            return [range_below.eq(Mux(range_kept, bcd.decrement(range_highest), range_highest))]
-
-        def range_step_end() -> list:
-            cut = (config.policy == Policy.CHUNK) & (expected.chunk_end < range_below)
-            return [range_end.eq(Mux(cut, expected.chunk_end, range_below))]
+        m.d.comb += [
+            preparation.fields.eq(self.fields),
+            preparation.foreign.eq(foreign),
+            preparation.oversize.eq(oversize),
+            preparation.policy.eq(config.policy),
+            preparation.phase.eq(phase),
+            preparation.may_request.eq(may_request),
+            preparation.recovery.eq(recovery),
+            preparation.again_done.eq(again_done),
+            preparation.highest.eq(highest),
+            preparation.top.eq(top),
+            preparation.top_valid.eq(top_valid),
+            preparation.first_begin.eq(first_begin),
+            preparation.begin_valid.eq(begin_valid),
+            preparation.entries.eq(entries),
+            preparation.expected.eq(expected.value),
+            preparation.limit.eq(expected.limit),
+            preparation.chunk_end.eq(expected.chunk_end),
+            preparation.room.eq((holding != shape.hold_limit) & (holding_all != shape.hold)),
+            preparation.entry_state.eq(entry.state),
+            window.place.eq(self.fields.seq_low),
+            unexpected.eq((foreign == self.fields.mirror) | (oversize != self.oversize)),
+        ]
 
         # -- Jumps and walks over the window
         target = Signal(NUMBER, reset_less=True)
@@ -274,24 +252,22 @@ class Sequencer(wiring.Component):
             return [top_valid.eq(0), begin_valid.eq(0), again_done.eq(0), retries.eq(0)]
 
         # -- Requests
-        wanted_end = Signal(NUMBER)
         m.d.comb += [
-            wanted_end.eq(Mux(cause == Rule.R11, range_end, end)),
             self.request.payload.session.eq(session),
             self.request.payload.begin.eq(expected.value),
-            self.request.payload.end.eq(Mux(infinity, Mux(config.infinity_old, INFINITY_OLD, 0), wanted_end)),
+            self.request.payload.end.eq(Mux(infinity, Mux(config.infinity_old, INFINITY_OLD, 0), end)),
         ]
         request_end = Signal(NUMBER, reset_less=True)  # as sent, for the record
+        # The first request of a connection has the lowest begin.
+        with m.If(~begin_valid):
+            m.d.sync += first_begin.eq(expected.value)
 
-        def note_request() -> list:
-            actions = [request_end.eq(self.request.payload.end)]
-            with m.If(~begin_valid):
-                m.d.sync += [begin_valid.eq(1), first_begin.eq(expected.value)]
-            with m.If(cause == Rule.R11):
-                m.d.sync += [recovery.eq(1), end.eq(range_end), again_done.eq(0), timer_starts.eq(1), retries.eq(0)]
-            with m.If(cause == Rule.R13A):
+        def note_request(by_r11: Value, by_r13a: Value) -> list:
+            with m.If(by_r11):
+                m.d.sync += [recovery.eq(1), again_done.eq(0), timer_starts.eq(1), retries.eq(0)]
+            with m.If(by_r13a):
                 m.d.sync += again_done.eq(1)
-            return actions
+            return [request_end.eq(self.request.payload.end), begin_valid.eq(1)]
 
         exhausted = advanced & (expected.value == MAX_SEQ_BCD + 1)
 
@@ -382,6 +358,16 @@ class Sequencer(wiring.Component):
                 highest.eq(all_shown.entry.highest),
             ]
 
+        # -- A new connection: what arrived on the old one is dealt with before
+        connects = self.command_valid & (self.command.op == Command.CONNECT)
+        held = Signal()
+        quiet = Signal()
+        m.d.sync += [
+            self.hold_rx.eq(connects & ~self.command_done),
+            held.eq(self.hold_rx & connects),
+            quiet.eq(held & self.hold_rx & self.rx_quiet & connects & ~self.command_done),
+        ]
+
         with m.FSM(name="sequencer"):
 
             def finish() -> None:
@@ -403,34 +389,50 @@ class Sequencer(wiring.Component):
 
             def serve_host() -> None:
                 """Commands and timers, between two messages."""
-                with m.If(self.command_valid):
+                with m.If(self.command_valid & (~connects | quiet)):
                     m.d.sync += [in_message.eq(0), advanced.eq(0)]
                     turn_to("COMMAND", self.command.session, command=1)
                 with m.Elif(self.due.valid):
                     m.d.sync += [in_message.eq(0), advanced.eq(0)]
                     turn_to("DUE", self.due.payload, due=1)
 
-            def give_up_if_not_ours() -> None:
-                """The bytes that arrive are another session's now: what was prepared is prepared again later."""
-                with m.If(~ours):
+            def unless_it_changes(following: str) -> None:
+                """On with the preparation; but if the fields have become others it begins anew, and if the bytes that
+                arrive are another session's now the message is prepared again later."""
+                m.next = following
+                with m.If(self.fields_changed):
+                    m.d.comb += preparation.load.eq(1)
+                    m.next = "PREPARE ROW"
+                with m.If(~ours | ~self.fields_settled):
                     m.next = "IDLE"
+
+            def take_garbled() -> None:
+                """Nothing of it counts."""
+                m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
+                m.d.sync += [plan.rule.eq(Rule.F3), plan.simple.eq(0), in_message.eq(1), advanced.eq(0), *prepared()]
+                m.next = "MESSAGE"
+
+            def prepared() -> list:
+                """The message has been dealt with."""
+                return [foreign.eq(0), oversize.eq(0)]
 
             with m.State("IDLE"):
                 m.d.comb += [
-                    window.place.eq(self.fields.seq_low),
+                    preparation.load.eq(1),
                     self.idle.eq(
-                        ~busy & ours & ~self.fields_complete & ~self.frame.valid & ~self.command_valid & ~self.due.valid
+                        ~busy & ours & ~self.fields_settled & ~self.frame.valid & ~self.command_valid & ~self.due.valid
                     ),
                 ]
-                m.d.sync += [message.eq(self.fields), *compare()]
                 with m.If(busy):
                     pass  # the sums are on their way, or memory is being swept
                 with m.Elif(~ours):
                     turn_to("IDLE", self.fields_session)
-                with m.Elif(self.fields_complete):
-                    m.next = "PREPARE ENTRY"
+                with m.Elif(self.fields_settled):
+                    m.next = "PREPARE ROW"
                 with m.Elif(self.frame.valid):
-                    m.next = "GARBLED"
+                    # A good one has fields.
+                    with m.If(self.frame.payload.garbled):
+                        m.next = "GARBLED"
                 with m.Else():
                     serve_host()
 
@@ -447,95 +449,58 @@ class Sequencer(wiring.Component):
                     with m.If(for_due):
                         m.next = "DUE"
 
-            with m.State("PREPARE ENTRY"):
-                m.next = "PREPARE ROW"
-
             with m.State("PREPARE ROW"):
-                is_above = Signal()
-                m.d.comb += is_above.eq(
-                    (rules.rule == Rule.R10)
-                    | (rules.rule == Rule.R10A)
-                    | (rules.rule == Rule.R10B)
-                    | (rules.rule == Rule.R10C)
-                    | (rules.rule == Rule.R10D)
-                )
-                kept = in_window & (rules.rule != Rule.R10B)
-                m.d.sync += [
-                    rule.eq(rules.rule),
-                    stored.eq(~self.oversize),
-                    range_highest.eq(Mux(seq_above_highest, message.seq, highest)),
-                    range_kept.eq(Mux(seq_above_highest, kept, top_is_highest | (seq_is_highest & kept))),
-                    opens.eq(
-                        is_above & ~recovery & may_request & ((phase == Phase.ACTIVE) | (rules.rule == Rule.R10C))
-                    ),
-                    repeats.eq(
-                        is_above & recovery & may_request & (phase == Phase.ACTIVE) & message.possdup & ~again_done
-                    ),
-                ]
-                m.next = "PREPARE BELOW"
-                give_up_if_not_ours()
+                unless_it_changes("PREPARE PLAN")
 
-            with m.State("PREPARE BELOW"):
-                early = (rule == Rule.R10C) | (rule == Rule.R10D)
-                pushes = early | (rule == Rule.R5) | (rule == Rule.R8)
-                m.d.sync += [
-                    *range_step_below(),
-                    cause.eq(Mux(opens, Rule.R11, Rule.R13A)),
-                    plan_early.eq(early),
-                    plan_push.eq(pushes),
-                    plan_put.eq((early | (rule == Rule.R10)) & in_window),
-                    # A held GapFill needs no bytes.
-                    plan_hold.eq((rule == Rule.R10) & ~message.is_sequence_reset),
-                    plan_take.eq(pushes | ((rule == Rule.R10) & ~message.is_sequence_reset)),
-                ]
-                m.next = "PREPARE END"
-                give_up_if_not_ours()
-
-            with m.State("PREPARE END"):
-                m.d.sync += range_step_end()
-                m.next = "WAIT"
-                give_up_if_not_ours()
+            with m.State("PREPARE PLAN"):
+                m.d.sync += [plan.eq(preparation.plan), cause.eq(Mux(preparation.plan.opens, Rule.R11, Rule.R13A))]
+                with m.If(preparation.plan.opens):
+                    m.d.sync += end.eq(preparation.end)
+                unless_it_changes("WAIT")
 
             with m.State("GARBLED"):
-                # No body: nothing was prepared.
-                m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
-                m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0)]
-                m.next = "MESSAGE"
+                # No number, no body: nothing was prepared.
+                m.d.sync += frame.eq(self.frame.payload)
+                take_garbled()
 
             with m.State("WAIT"):
                 m.d.comb += self.idle.eq(
-                    ours & self.fields_complete & ~self.frame.valid & ~self.command_valid & ~self.due.valid
+                    ours & self.fields_settled & ~self.frame.valid & ~self.command_valid & ~self.due.valid
                 )
-                with m.If(~ours | ~self.fields_complete):
-                    m.next = "IDLE"
+                m.d.sync += frame.eq(self.frame.payload)
+                m.d.sync += [is_reset.eq(plan.rule == Rule.R3), close_now.eq(0), load_low.eq(1)]
+                m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
+                with m.If(~ours | ~self.fields_settled | self.fields_changed):
+                    unless_it_changes("WAIT")
                 with m.Elif(~self.frame.valid):
                     serve_host()
                 with m.Elif(self.frame.payload.garbled):
-                    m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
-                    m.d.sync += [frame.eq(self.frame.payload), rule.eq(Rule.F3), in_message.eq(1), advanced.eq(0)]
-                    m.next = "MESSAGE"
+                    take_garbled()
+                with m.Elif(~self.fields_complete):
+                    pass
+                with m.Elif(unexpected):
+                    m.d.sync += [foreign.eq(~self.fields.mirror), oversize.eq(self.oversize)]
+                    m.next = "IDLE"
                 # A commit may have to tell of a delivery in the same cycle.
                 with m.Elif(can_tell):
                     m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
-                    m.d.sync += [frame.eq(self.frame.payload), in_message.eq(1), advanced.eq(0)]
-                    m.d.sync += [is_reset.eq(0), close_now.eq(0), load_low.eq(1)]
-                    m.d.sync += [target.eq(message.new_seq), target_low.eq(message.new_seq_low)]
-                    with m.If(plan_push):
+                    m.d.sync += [in_message.eq(1), advanced.eq(0), *prepared()]
+                    with m.If(plan.push):
                         m.d.comb += [
                             self.push.eq(1),
                             self.delivery.slot.eq(self.current),
                             self.delivery.length.eq(self.frame.payload.length),
                             self.delivery.session.eq(session),
                         ]
-                        teller.delivery(seq=message.seq, length=frame.length, source=message, early=plan_early)
-                    with m.If(plan_put):
+                        teller.delivery(seq=message.seq, length=frame.length, source=message, early=plan.early)
+                    with m.If(plan.put):
                         kind = Mux(message.is_sequence_reset, EntryState.GAP_FILL, EntryState.MESSAGE)
-                        m.d.sync += [entries.eq(entries + 1), holding.eq(holding + plan_hold)]
-                        m.d.sync += holding_all.eq(holding_all + plan_hold)
+                        m.d.sync += [entries.eq(entries + 1), holding.eq(holding + plan.hold)]
+                        m.d.sync += holding_all.eq(holding_all + plan.hold)
                         m.d.comb += [
                             window.put.eq(1),
                             window.put_place.eq(message.seq_low),
-                            window.put_entry.state.eq(Mux(plan_early, EntryState.CONSUMED, kind)),
+                            window.put_entry.state.eq(Mux(plan.early, EntryState.CONSUMED, kind)),
                             window.put_entry.slot.eq(self.current),
                             window.put_entry.length.eq(self.frame.payload.length),
                             window.put_entry.msg_type.eq(message.msg_type),
@@ -545,43 +510,42 @@ class Sequencer(wiring.Component):
                             window.put_entry.new_seq_low.eq(message.new_seq_low),
                             window.put_entry.new_seq_ok.eq(message.new_seq_ok),
                         ]
-                        with m.If(seq_above_top):
-                            m.d.sync += [top.eq(message.seq), top_valid.eq(1)]
-                    m.d.comb += self.take.eq(plan_take)
+                    with m.If(plan.tops):
+                        m.d.sync += [top.eq(message.seq), top_valid.eq(1)]
+                    with m.If(plan.raises):
+                        m.d.sync += highest.eq(message.seq)
+                    with m.If(plan.activates):
+                        m.d.sync += phase.eq(Phase.ACTIVE)
+                    with m.If(plan.halts):
+                        m.d.sync += phase.eq(Phase.HALTED)
+                    m.d.comb += self.take.eq(plan.take)
                     m.next = "MESSAGE"
-                    with m.Switch(rule):
-                        with m.Case(Rule.F5, Rule.R4, Rule.R9B):
-                            m.d.sync += phase.eq(Phase.HALTED)
-                            m.next = "HALTED"
+                    with m.If(plan.halts):
+                        m.next = "HALTED"
+                    with m.If(plan.asks):
+                        m.d.comb += self.request.valid.eq(1)
+                        m.next = "REQUEST"
+                        with m.If(self.request.ready):
+                            m.d.sync += note_request(plan.opens, ~plan.opens)
+                            m.next = "TELL REQUEST"
+                    with m.Switch(plan.rule):
                         with m.Case(Rule.R3):
-                            m.d.sync += [is_reset.eq(1), close_now.eq(1), *begin_walk(everything=False), *moved()]
+                            m.d.sync += [close_now.eq(1), *begin_walk(everything=False), *moved()]
                             m.next = "WALK"
                         with m.Case(Rule.R3A):
                             m.next = "UNCHANGED"
                         with m.Case(Rule.R5):
-                            m.d.sync += [phase.eq(Phase.ACTIVE), close_now.eq(1), highest.eq(1), *forget(), *moved()]
+                            m.d.sync += [close_now.eq(1), highest.eq(1), *forget(), *moved()]
                             m.d.sync += [target.eq(2), target_low.eq(2), *begin_walk(everything=True)]
                             m.next = "WALK"
                         with m.Case(Rule.R7, Rule.R9):
                             m.d.sync += [*begin_walk(everything=False), *moved()]
                             m.next = "WALK"
                         with m.Case(Rule.R8):
-                            m.d.sync += moved()
-                            with m.If(message.is_logon):
-                                m.d.sync += phase.eq(Phase.ACTIVE)
-                            with m.If(seq_above_highest):
-                                m.d.sync += highest.eq(message.seq)
-                            m.next = "ADVANCE"
-                        with m.Case(Rule.R10, Rule.R10A, Rule.R10B, Rule.R10C, Rule.R10D):
-                            m.d.sync += highest.eq(range_highest)
-                            with m.If(rule == Rule.R10C):
-                                m.d.sync += phase.eq(Phase.ACTIVE)
-                            with m.If(opens | repeats):
-                                m.d.comb += self.request.valid.eq(1)
-                                m.next = "REQUEST"
-                                with m.If(self.request.ready):
-                                    m.d.sync += note_request()
-                                    m.next = "TELL REQUEST"
+                            m.d.comb += expected.increment.eq(1)
+                            with m.If(~plan.simple):
+                                m.d.sync += moved()
+                                m.next = "RELEASE"
 
             # -- Moving `expected`
             with m.State("WALK"):
@@ -703,12 +667,7 @@ class Sequencer(wiring.Component):
 
             # -- R11, R13: ranges close and open
             with m.State("RANGE"):
-                m.d.sync += [
-                    past_end.eq(expected.value > end),
-                    past_highest.eq(expected.value > highest),
-                    range_highest.eq(highest),
-                    range_kept.eq(top_valid & (top == highest)),
-                ]
+                m.d.sync += [past_end.eq(expected.value > end), past_highest.eq(expected.value > highest)]
                 m.next = "RANGE CLOSES"
 
             with m.State("RANGE CLOSES"):
@@ -722,22 +681,15 @@ class Sequencer(wiring.Component):
                     with m.If(closes):
                         m.d.sync += recovery.eq(0)
                     with m.If((closes | ~recovery) & next_opens):
-                        m.next = "RANGE BELOW"
+                        m.d.sync += end.eq(preparation.highest_end)
+                        m.next = "REQUEST"
                     with m.Else():
                         finish()
-
-            with m.State("RANGE BELOW"):
-                m.d.sync += range_step_below()
-                m.next = "RANGE END"
-
-            with m.State("RANGE END"):
-                m.d.sync += range_step_end()
-                m.next = "REQUEST"
 
             with m.State("REQUEST"):
                 m.d.comb += self.request.valid.eq(1)
                 with m.If(self.request.ready):
-                    m.d.sync += note_request()
+                    m.d.sync += note_request(cause == Rule.R11, cause == Rule.R13A)
                     m.next = "TELL REQUEST"
 
             with m.State("TELL REQUEST"):
@@ -747,7 +699,7 @@ class Sequencer(wiring.Component):
 
             # -- The end of a transaction
             with m.State("HALTED"):
-                emit_event(EventCode.HALTED, seq=expected.value, why=rule)
+                emit_event(EventCode.HALTED, seq=expected.value, why=plan.rule)
                 with m.If(can_tell):
                     m.next = "MESSAGE"
 
@@ -763,14 +715,14 @@ class Sequencer(wiring.Component):
                     m.next = "MESSAGE"
 
             with m.State("MESSAGE"):
-                known = rule != Rule.F3
-                readable = known & stored
+                known = plan.rule != Rule.F3
+                readable = known & plan.stored
                 has_seq = readable & message.seq_ok
                 possdup = Mux(readable & message.possdup, Flag.POSSDUP, 0)
                 teller.tell(
                     [
                         record.kind.eq(RecordKind.MESSAGE),
-                        record.code.eq(rule),
+                        record.code.eq(plan.rule),
                         record.flags.eq(Mux(has_seq, Flag.SEQ, 0) | possdup | Flag.NUMBER),
                         record.msg_type.eq(Mux(known, message.msg_type, 0)),
                         record.seq.eq(Mux(has_seq, message.seq, 0)),
@@ -780,9 +732,12 @@ class Sequencer(wiring.Component):
                         record.cycle.eq(frame.cycle),
                     ]
                 )
-                m.d.comb += [self.counted_rule.eq(rule), self.counted.eq(can_tell)]
+                m.d.comb += [self.counted_rule.eq(plan.rule), self.counted.eq(can_tell)]
                 with m.If(can_tell):
                     m.next = "STORE"
+                    with m.If(plan.simple):
+                        # No range is open, so no timer runs.
+                        m.next = "WRITE BACK"
 
             with m.State("STORE"):
                 m.d.sync += settle_timer()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Signal
+from amaranth import Cat, Mux, Signal
 
 from tag34.contract import Phase, Rule
 from tag34_hdl.session.rules import Rules
@@ -19,7 +19,7 @@ class RulesTable(Proof):
     component = "rules"
     assumes = "the facts are possible: a number is not below and expected at a time, what is held lies in the window"
     sample = True
-    reach = 1
+    reach = 2
     properties = (
         Property(
             "rules.table",
@@ -29,14 +29,15 @@ class RulesTable(Proof):
     )
 
     def build(self) -> None:
-        """Combinational: any facts."""
+        """Any facts; ``held`` is asked for a cycle behind the others."""
         m = self.m
         m.submodules.dut = dut = Rules()
-        facts = [name for name in dut.signature.members if name != "rule"]
+        facts = [name for name in dut.signature.members if name not in ("row", "rule")]
         self.free(*(getattr(dut, name) for name in facts))
         self.assume(~(dut.seq_is_below & dut.seq_is_expected))
         self.assume(~(dut.new_seq_above_expected & dut.new_seq_is_expected))
-        self.assume(~dut.held | dut.seq_in_window)
+        before = self.past(dut.seq_in_window)
+        self.assume(~dut.held | before)
         # A message has one type.
         types = (dut.is_logon, dut.is_sequence_reset, dut.is_resend_request)
         self.assume(sum(types) <= 1)
@@ -46,10 +47,9 @@ class RulesTable(Proof):
         def decide(rule: Rule) -> None:
             m.d.comb += row.eq(rule)
 
+        above = Signal()  # of a number above, the window decides
         above_rows = Signal(Rule)
-        with m.If(dut.held):
-            m.d.comb += above_rows.eq(Rule.R10A)
-        with m.Elif(dut.is_logon):
+        with m.If(dut.is_logon):
             m.d.comb += above_rows.eq(Rule.R10C)
         with m.Elif(dut.is_resend_request):
             m.d.comb += above_rows.eq(Rule.R10D)
@@ -97,7 +97,12 @@ class RulesTable(Proof):
                             decide(Rule.R9)
                 with m.Else():
                     decide(above_rows)
+                    m.d.comb += above.eq(1)
 
-        self.holds("rules.table", dut.rule == row)
+        decided = Signal()
+        m.d.sync += decided.eq(1)
+        wanted = Mux(self.past(above) & dut.held, Rule.R10A, self.past(row))
+        self.holds("rules.table", ~decided | (dut.rule == wanted))
         for rule in ROWS:
-            self.cover("rules.table", dut.rule == rule)
+            self.holds("rules.table", ~decided | (dut.row[rule.name] == (wanted == rule)))
+            self.cover("rules.table", decided & (dut.rule == rule))

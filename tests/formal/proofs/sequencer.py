@@ -9,6 +9,8 @@ from amaranth import Cat, Const, Mux, Signal, Value
 from tag34.contract import MAX_SEQ, SEQ_DIGITS, Command, Flag, Phase, RecordKind, Rule, to_bcd
 from tag34_hdl import bcd
 from tag34_hdl.layouts import NUMBER, EntryState, Record, Shape
+from tag34_hdl.session.preparation import Plan
+from tag34_hdl.session.rules import Rows
 from tag34_hdl.session.sequencer import Sequencer
 from tag34_hdl.session.teller import RECORD_DEPTH
 
@@ -20,9 +22,7 @@ SHAPE = Shape(sessions=1, window=4, max_message=64, hold=2, hold_limit=2)
 PLACES = 1 << SHAPE.window_bits
 
 #: States between two transactions, and those in which a message is being prepared.
-PREPARING = ("PREPARE ENTRY", "PREPARE ROW", "PREPARE BELOW", "PREPARE END", "WAIT")
-RULED = ("PREPARE BELOW", "PREPARE END", "WAIT")
-PLANNED = ("PREPARE END", "WAIT")
+PREPARING = ("PREPARE ROW", "PREPARE PLAN", "WAIT")
 REST = ("IDLE", *PREPARING, "GARBLED")
 #: States in which `expected` moves.
 WALKING = ("WALK", "WALK READ", "WALK ENTRY", "WALK STEP", "LOAD")
@@ -97,7 +97,6 @@ class SequencerProof(Proof):
     timer: Signal
     timer_runs: Signal
     retries: Signal
-    rule: Signal
     in_message: Signal
     advanced: Signal
     target: Signal
@@ -108,24 +107,17 @@ class SequencerProof(Proof):
     load_low: Signal
     close_now: Signal
     cause: Signal
-    opens: Signal
-    repeats: Signal
     timer_starts: Signal
     can_tell: Signal
     told: Signal
-    plan_early: Signal
-    plan_push: Signal
-    plan_put: Signal
-    plan_hold: Signal
-    plan_take: Signal
-    in_window: Signal
 
     def open(self) -> Sequencer:
         """The sequencer with free surroundings, its signals in members."""
         m = self.m
         self.dut = dut = Sequencer(SHAPE)
         self.opened = opened = m.submodules.dut = Opened(dut)
-        self.free(dut.fields, dut.fields_session, dut.fields_complete, dut.oversize, dut.state_session, dut.cycle)
+        self.free(dut.fields, dut.fields_session, dut.fields_settled, dut.fields_changed, dut.fields_complete)
+        self.free(dut.oversize, dut.state_session, dut.cycle, dut.rx_quiet)
         self.free(dut.now, dut.current, dut.frame.valid, dut.frame.payload, dut.due.valid, dut.due.payload)
         self.free(dut.request.ready, dut.records.ready, dut.free.ready, dut.clear.ready)
         self.free(dut.command_valid, dut.command)
@@ -150,7 +142,10 @@ class SequencerProof(Proof):
         for name, kind in SequencerProof.__annotations__.items():
             if kind == "Signal":
                 setattr(self, name, opened.signal(name))
-        self.message: Any = opened.signal("message", SHAPE.fields)
+        self.message: Any = opened.signal("preparation.message", SHAPE.fields)
+        self.plan: Any = opened.signal("plan", Plan)
+        self.rule = self.plan.rule
+        self.in_window = opened.signal("preparation.in_window")
         self.entry: Any = opened.signal("entry", SHAPE.window_entry)
         self.record: Any = opened.signal("record", Record)
         self.expected = opened.signal("expected.value")
@@ -207,6 +202,7 @@ class SequencerProof(Proof):
         fixed = (config.window_limit == PLACES) & (config.policy == 1) & (config.resend_timeout == 1)
         fixed = fixed & (config.chunk == 1) & (config.resend_retries == 1) & (config.infinity_old == 0)
         self.assume(~played | (calm & fixed & ~dut.oversize & (dut.fields_session == 0) & (dut.due.payload == 0)))
+        self.assume(~played | ((dut.fields_settled == dut.fields_complete) & dut.rx_quiet & ~dut.fields_changed))
         shown = Cat(dut.command_valid, dut.fields_complete, dut.frame.valid, dut.due.valid, dut.frame.payload.garbled)
         fields = Value.cast(dut.fields)
         for position, step in enumerate(steps):
@@ -241,8 +237,8 @@ class SequencerProof(Proof):
 
     def message_lemmas(self) -> None:
         """A prepared message: facts, row and plan are those of the session as it is."""
-        opened, message, rule = self.opened, self.message, self.rule
-        preparing, ruled, planned = self.state(*PREPARING), self.state(*RULED), self.state(*PLANNED)
+        opened, message, plan, rule = self.opened, self.message, self.plan, self.rule
+        preparing, waits = self.state(*PREPARING), self.state("WAIT")
         largest = to_bcd(MAX_SEQ)
         for number, ok, place in (
             (message.seq, message.seq_ok, message.seq_low),
@@ -251,17 +247,25 @@ class SequencerProof(Proof):
             right = is_bcd(number) & (place == low(number)) & (~ok | ((number != 0) & (number <= largest)))
             self.lemma(right, "message")
         expected = self.expected
+        room = (self.holding != SHAPE.hold_limit) & (self.holding_all != SHAPE.hold)
         for name, fact in (
-            ("seq_is_one", message.seq == 1),
-            ("seq_is_expected", message.seq == expected),
-            ("seq_is_below", message.seq < expected),
-            ("room", (self.holding != SHAPE.hold_limit) & (self.holding_all != SHAPE.hold)),
-            ("new_seq_is_expected", message.new_seq == expected),
-            ("new_seq_above_expected", message.new_seq > expected),
-            ("new_seq_above_seq", message.new_seq > message.seq),
+            ("rules.seq_is_one", message.seq == 1),
+            ("rules.seq_is_expected", message.seq == expected),
+            ("rules.seq_is_below", message.seq < expected),
+            ("rules.new_seq_is_expected", message.new_seq == expected),
+            ("rules.new_seq_above_expected", message.new_seq > expected),
+            ("rules.new_seq_above_seq", message.new_seq > message.seq),
+            ("in_window", message.seq < self.limit),
+            ("above_highest", message.seq > self.highest),
+            ("is_highest", message.seq == self.highest),
+            ("is_last", message.seq == largest),
         ):
-            self.lemma(~preparing | (opened.signal(f"rules.{name}") == fact), "facts")
-        self.lemma(~preparing | (self.in_window == (message.seq < self.limit)), "facts")
+            self.lemma(~preparing | (opened.signal(f"preparation.{name}") == fact), "facts")
+        self.lemma(~preparing | (opened.signal("preparation.room") == room), "facts")
+        known: Any = opened.signal("preparation.rules.known", Rows)
+        fits = opened.signal("preparation.rules.fits")
+        self.lemma(~self.state("PREPARE PLAN", "WAIT") | (Value.cast(known) == fits), "row")
+        self.lemma(~self.state("PREPARE PLAN") | (opened.signal("preparation.empty") == (self.entries == 0)), "facts")
         fills = message.new_seq_ok & message.is_sequence_reset
         for rules, condition in (
             ((Rule.R5,), message.seq == 1),
@@ -270,17 +274,32 @@ class SequencerProof(Proof):
             ((Rule.R3, Rule.R9), (message.new_seq > expected) & fills),
             ((Rule.R9, Rule.R9A, Rule.R9B), message.seq < expected),
             (ABOVE, (message.seq > expected) & message.seq_ok),
-            ((Rule.R10,), self.in_window & (message.is_sequence_reset | opened.signal("rules.room"))),
+            ((Rule.R10,), self.in_window & (message.is_sequence_reset | room)),
         ):
-            self.lemma(~ruled | ~self.among(*rules) | condition, "row")
-        self.lemma(~ruled | ~self.among(Rule.NONE, Rule.F3, Rule.R11, Rule.R13A, Rule.R14, Rule.R16A), "row")
+            self.lemma(~waits | ~self.among(*rules) | condition, "row")
+        self.lemma(~waits | ~self.among(Rule.NONE, Rule.F3, Rule.R11, Rule.R13A, Rule.R14, Rule.R16A), "row")
+        self.lemma(~waits | (rule <= max(Rule)), "row")
         early = self.among(*EARLY)
         pushes = early | self.among(Rule.R5, Rule.R8)
         holds = (rule == Rule.R10) & ~message.is_sequence_reset
-        self.lemma(~planned | (self.plan_early == early), "plan")
-        self.lemma(~planned | (self.plan_push == pushes), "plan")
-        self.lemma(~planned | (self.plan_put == ((early | (rule == Rule.R10)) & self.in_window)), "plan")
-        self.lemma(~planned | ((self.plan_hold == holds) & (self.plan_take == (pushes | holds))), "plan")
+        puts = (early | (rule == Rule.R10)) & self.in_window
+        logon = self.among(Rule.R5, Rule.R10C) | ((rule == Rule.R8) & message.is_logon)
+        for bit, meaning in (
+            (plan.early, early),
+            (plan.push, pushes),
+            (plan.put, puts),
+            (plan.hold, holds),
+            (plan.take, pushes | holds),
+            (plan.raises, (self.among(*ABOVE) | (rule == Rule.R8)) & (message.seq > self.highest)),
+            (plan.activates, logon),
+            (plan.halts, self.among(Rule.F5, Rule.R4, Rule.R9B)),
+        ):
+            self.lemma(~waits | (bit == meaning), "plan")
+        # Nothing follows: what is expected then is above all that was seen, and no range is open.
+        alone = (rule == Rule.R8) & ~self.recovery & (self.entries == 0) & (self.highest <= message.seq)
+        self.lemma(~waits | ~plan.simple | (alone & (message.seq < largest)), "plan")
+        last = self.state("MESSAGE", "WRITE BACK") & self.in_message & plan.simple
+        self.lemma(~last | (~self.recovery & (self.entries == 0) & ~self.advanced), "plan")
 
     def sum_lemmas(self) -> None:
         """``limit`` and ``low`` of `expected` (proofs/expected.py, here as lemmas)."""
@@ -315,7 +334,7 @@ class SequencerProof(Proof):
         self.lemma(~self.state("COMMAND") | self.dut.command_valid, "command")
         shut = shut | connects
         self.lemma(loaded | ((self.limit == 0) & ~busy & ~unready & shut), "not loaded")
-        self.lemma(loaded | ~self.state(*RULED) | (self.rule == Rule.R1), "not loaded")
+        self.lemma(loaded | ~self.state("WAIT") | (self.rule == Rule.R1), "not loaded")
         self.lemma((busy & make_low) | (self.expected_low == low(expected)), "low")
         self.lemma(~busy | self.state("ARRIVE", "STORE", "WRITE BACK"), "busy")
 
@@ -362,9 +381,7 @@ class SequencerProof(Proof):
         empty = ~Cat(*self.kinds).any()
         self.lemma(sweep <= PLACES, "sweep")
         self.lemma(~sweeping | (state("IDLE") & empty & (self.entries == 0) & ~puts & ~busy), "sweep")
-        self.lemma(
-            ~puts | ~state("IDLE", "PREPARE ENTRY", "PREPARE ROW", "WALK", "WALK READ", "WALK ENTRY"), "put is over"
-        )
+        self.lemma(~puts | ~state("IDLE", *PREPARING, "WALK", "WALK READ", "WALK ENTRY"), "put is over")
         self.lemma(~puts | ~state(*RELEASING), "put is over")
 
         # What is read is what lies there.
@@ -374,8 +391,8 @@ class SequencerProof(Proof):
             (("RELEASE ENTRY",), self.expected_low, read),
             (("WALK READ", "WALK ENTRY"), self.walk_place, read),
             (("WALK ENTRY",), self.walk_place, self.entry),
-            (("PREPARE ENTRY",), self.message.seq_low, read),
-            (("PREPARE ROW",), self.message.seq_low, self.entry),
+            (("PREPARE ROW",), self.message.seq_low, read),
+            (("PREPARE PLAN",), self.message.seq_low, self.entry),
         ):
             self.lemma(~state(*states) | (Value.cast(value) == word_at(place)), "read")
 
@@ -430,7 +447,7 @@ class SequencerProof(Proof):
 
         # What is about to be put.
         is_new = kind_at(self.message.seq_low) == 0
-        self.lemma(~state(*RULED) | ~self.in_window | ~self.among(Rule.R10, *EARLY) | is_new, "not held yet")
+        self.lemma(~state("WAIT") | ~self.in_window | ~self.among(Rule.R10, *EARLY) | is_new, "not held yet")
         self.lemma(~state("ADVANCE") | (self.expected <= to_bcd(MAX_SEQ)), "advance")
         self.lemma(~state(*RELEASING) | self.in_message, "release of a message")
         self.lemma(~state("ADVANCE", "HELD COMPARE", "HELD FILL", "HELD BAD") | self.in_message, "release of a message")
@@ -518,10 +535,14 @@ class SequencerOrder(SequencerProof):
         pushed = self.past(dut.push)
         self.holds("sequencer.in-order", tells == pushed)
         r5 = (record.seq == 1) & state("WALK") & self.walk_all & self.in_message & (self.rule == Rule.R5)
-        turn = state("ADVANCE") & (record.seq == expected)
+        # In the transaction's own turn `expected` has moved with the commit.
+        own = self.past(self.commits) & (bcd.increment(record.seq) == expected)
+        turn = (state("ADVANCE") & (record.seq == expected)) | own
         self.holds("sequencer.in-order", ~tells | early | turn | r5)
         was_turn = self.past(tells & ~early & state("ADVANCE"))
         self.holds("sequencer.in-order", ~was_turn | (expected == bcd.increment(self.past(record.seq))))
+        by_commit = tells & ~early & ~state("ADVANCE") & ~r5
+        self.holds("sequencer.in-order", ~by_commit | (own & (self.past(expected) == record.seq)))
         self.cover("sequencer.in-order", gap & tells & ~early & (expected == 2) & (record.seq == 2))
         self.cover("sequencer.in-order", twice & tells & r5 & (expected == 2))
 
@@ -539,7 +560,7 @@ class SequencerOrder(SequencerProof):
         self.lemma((last < expected) | (last == 0) | fresh, "last")
         self.lemma(~(state(*WALKING) & self.walk_all & ~self.in_message & self.sets) | (last == 0), "last")
 
-        above = tells & ~r5 & (record.seq > expected)
+        above = tells & ~r5 & (record.seq > self.past(expected, init=1))
         self.holds("sequencer.early", ~above | (early & self.among(*EARLY) & self.past(self.commits)))
         self.holds("sequencer.early", ~tells | ~early | above)
         self.cover("sequencer.early", early_logon & above & (self.rule == Rule.R10C))
@@ -601,13 +622,20 @@ class SequencerGarbled(SequencerProof):
         self.lemma(~garbled | ~self.opened.signal("window.entries.put"), "garbled")
         kept = [self.phase, self.may_request, self.expected, self.expected_low, self.limit, self.highest, self.top]
         kept += [self.top_valid, self.entries, self.holding, self.holding_all, self.recovery, self.end, self.again_done]
-        kept += [self.first_begin, self.begin_valid, self.timer, self.timer_runs, self.retries]
+        # Where the first request begins means something once there was one.
+        kept += [
+            Mux(self.begin_valid, self.first_begin, 0),
+            self.begin_valid,
+            self.timer,
+            self.timer_runs,
+            self.retries,
+        ]
         kept += [self.opened.peek("window.entries.words", place) for place in range(PLACES)]
         before = self.past(Cat(*kept))
         puts = self.opened.signal("window.entries.put")
         # The puts of an earlier transaction are over before a message can be taken.
         self.lemma(~puts | ~state("IDLE", *PREPARING, "GARBLED"), "put is over")
-        self.lemma(~self.told | ~state("IDLE", *PREPARING, "GARBLED", "DUE", "COMMAND", "WRITE BACK"), "told")
+        self.lemma(~self.told | ~state("IDLE", *PREPARING, "GARBLED", "DUE", "COMMAND"), "told")
         self.lemma((self.left == 0) | state("ARRIVE", "STORE", "WRITE BACK"), "not busy")
         self.lemma(~garbled | (self.left == 0), "not busy")
         sweeps = self.opened.signal("window.entries.sweep") != PLACES
@@ -661,18 +689,16 @@ class SequencerRequests(SequencerProof):
         self.all_lemmas()
         self.timer_lemmas()
         state, cause, recovery, expected = self.state, self.cause, self.recovery, self.expected
-        ruled, planned = state(*RULED), state(*PLANNED)
+        waits, plan = state("WAIT"), self.plan
         active = self.phase == Phase.ACTIVE
         above = self.among(*ABOVE)
         opening = above & ~recovery & self.may_request & (active | (self.rule == Rule.R10C))
         again = above & recovery & self.may_request & active & ~self.again_done
-        highest, range_highest = self.highest, self.opened.signal("range_highest")
-        preparing = state(*PREPARING)
-        self.lemma(~preparing | (self.opened.signal("seq_above_highest") == (self.message.seq > highest)), "facts")
-        self.lemma(~ruled | ~above | (range_highest >= self.message.seq), "highest")
-        self.lemma(~ruled | ~self.opens | opening, "opens")
-        self.lemma(~ruled | ~self.repeats | again, "repeats")
-        self.lemma(~planned | (cause == Mux(self.opens, Rule.R11, Rule.R13A)), "cause")
+        highest = self.highest
+        self.lemma(~waits | ~plan.opens | opening, "opens")
+        self.lemma(~waits | ~(plan.asks & ~plan.opens) | again, "repeats")
+        self.lemma(~waits | ~plan.opens | plan.asks, "asks")
+        self.lemma(~waits | (cause == Mux(plan.opens, Rule.R11, Rule.R13A)), "cause")
         asks = state("REQUEST")
         by_r11, by_r13a, by_r14 = (cause == rule for rule in (Rule.R11, Rule.R13A, Rule.R14))
         may = self.may_request & active
@@ -681,8 +707,6 @@ class SequencerRequests(SequencerProof):
         self.lemma(~asks | ~by_r13a | (recovery & may & ~self.again_done), "R13a")
         self.lemma(~asks | ~by_r14 | (recovery & may & (self.retries != 0)), "R14")
         self.lemma(~state("RANGE CLOSES") | (self.opened.signal("past_highest") == (expected > highest)), "range")
-        next_range = ~recovery & may & by_r11 & (highest >= expected)
-        self.lemma(~state("RANGE BELOW", "RANGE END") | next_range, "range")
         due_now = self.opened.signal("timer_due")
         self.lemma(~state("TIMEOUT") | ~due_now | (recovery & may), "due")
         self.holds("sequencer.retries", self.retries <= dut.config.resend_retries)
@@ -693,8 +717,8 @@ class SequencerRequests(SequencerProof):
         gap = self.script(command(Command.CONNECT), heard(2), heard(3, possdup=1))
         slow = self.script(command(Command.CONNECT), heard(2), due())
         self.cover("sequencer.one-request", gap & asked & by_r11)
-        newest = Mux(state("WAIT"), range_highest, highest)
-        logon = state("WAIT") & (self.rule == Rule.R10C)
+        newest = Mux(waits & plan.raises, self.message.seq, highest)
+        logon = waits & (self.rule == Rule.R10C)
         self.holds(
             "sequencer.asks-what-is-missing",
             ~asked | ~by_r11 | ((newest >= expected) & self.may_request & (active | logon)),
@@ -749,7 +773,7 @@ class SequencerProgress(SequencerProof):
         Property(
             "sequencer.takes-frame",
             ("R10b", "R16"),
-            "a prepared message is taken when it is complete and there is room to tell",
+            "a message prepared as what it is is taken when it is complete and there is room to tell",
         ),
     )
 
@@ -772,14 +796,12 @@ class SequencerProgress(SequencerProof):
             "REQUEST": 6,
             "TIMEOUT": 7,
             "DUE": 8,
-            "RANGE END": 7,
-            "RANGE BELOW": 8,
-            "RANGE CLOSES": 9,
-            "RANGE": 10,
-            "HELD BAD": 11,
-            "RELEASE ENTRY": 12,
-            "RELEASE READ": 13,
-            "RELEASE": 14,
+            "RANGE CLOSES": 7,
+            "RANGE": 8,
+            "HELD BAD": 9,
+            "RELEASE ENTRY": 10,
+            "RELEASE READ": 11,
+            "RELEASE": 12,
             "ADVANCE": 15,
             "ARRIVE": 15,
             "LOAD": 15 + SEQ_DIGITS + 2,
@@ -822,6 +844,10 @@ class SequencerProgress(SequencerProof):
         refused = self.among(Rule.R9, Rule.R9A, Rule.R9B, *ABOVE)
         self.holds("sequencer.takes-expected", ~turn | ~refused)
         self.cover("sequencer.takes-expected", holds & turn & (self.holding == 1) & (self.rule == Rule.R8))
-        ready = state("WAIT") & (dut.fields_session == 0) & dut.fields_complete & dut.frame.valid & self.can_tell
+        ready = state("WAIT") & (dut.fields_session == 0) & dut.fields_settled & dut.fields_complete
+        ready = ready & dut.frame.valid & self.can_tell & ~dut.fields_changed
+        told = (self.opened.signal("foreign") == ~dut.fields.mirror) & (self.opened.signal("oversize") == dut.oversize)
+        self.lemma(~ready | told | ~dut.frame.ready | dut.frame.payload.garbled, "takes what is known")
+        ready = ready & told
         self.holds("sequencer.takes-frame", ~ready | dut.frame.ready)
         self.cover("sequencer.takes-frame", holds & ready & (self.holding == 1))

@@ -78,10 +78,19 @@ def rtl_is_model(
     bench = simulation().component
     dut = bench.dut
 
+    before: dict[str, int] = {}
+    believed = [1]
+
     async def show(ctx: Any, mark: dict[str, int] | None) -> None:
         ctx.set(dut.byte_valid, mark is not None)
         ctx.set(dut.byte, mark or {})
         await ctx.tick()
+        now = plain(ctx.get(dut.fields)) | {"mirror": 1}
+        assert not before or now == before or ctx.get(dut.changed), "a change is told in the cycle in which it shows"
+        before.update(now)
+        mirror = ctx.get(dut.fields.mirror)
+        assert mirror <= believed[-1] or (mark or {}).get("start"), "what is disproved stays so"
+        believed.append(mirror)
         last = mark is not None and mark.get("last", 0)
         assert ctx.get(dut.complete) == last, "one cycle behind the last byte of the body"
         ctx.set(dut.done, last)
@@ -275,3 +284,50 @@ def test_R2_idents_of_all_lengths(size: int, rng: random.Random) -> None:
     messages.append(Peer(peer.begin_string, peer.target, peer.sender).heartbeat(5))
     messages.append(Peer(peer.begin_string, "S" * (size - 1) + "x", peer.target).heartbeat(6))
     rtl_is_model([*messages, peer.heartbeat(7)], rng, peer=peer)
+
+
+@pytest.mark.rule("F2", "R2")
+@pytest.mark.parametrize(
+    ("text", "settles", "denied"),
+    [
+        ("35=D|34=7|49=PEER|56=TAG34|58=x|", "34=7|", None),
+        ("35=D|49=PEER|56=TAG34|34=7|", "34=7|", None),
+        ("35=D|49=PEER|34=7|34=8|56=TAG34|", "34=7|", None),
+        ("35=D|34=|49=PEER|56=TAG34|", "34=|", None),
+        ("35=D|49=PEER|56=TAG34|58=x|34=7|", None, None),
+        ("35=D|49=PEER|56=TAG34|", None, None),
+        ("35=D|34=7|49=PEEP|56=TAG34|", "34=7|", "49=PEEP|"),
+        ("35=D|34=7|49=PEER|56=TAG|58=x|", "34=7|", "56=TAG|"),
+        ("35=D|34=7|56=TAG34|58=x|", "34=7|", None),
+    ],
+)
+def test_F2_the_number_settles_it_and_the_ident_is_believed(text: str, settles: str | None, denied: str | None) -> None:
+    """``settles``, ``denied``: with the last byte of which field; None: with the last byte of the body."""
+    bench = simulation().component
+    dut = bench.dut
+    raw = frame(text.replace("|", "\x01").encode(), begin_string="FIX.4.4")
+    body_end = len(raw) - len("10=000|")
+
+    def end_of(field: str | None) -> int:
+        if field is None:
+            return body_end - 1
+        data = field.replace("|", "\x01").encode()
+        return raw.index(data) + len(data) - 1
+
+    async def testbench(ctx: Any) -> None:
+        bench.configure(ctx, PEER)
+        foreign = denied is not None or "49=" not in text
+        for place, mark in enumerate(marked(raw)):
+            ctx.set(dut.byte_valid, mark is not None)
+            ctx.set(dut.byte, mark or {})
+            await ctx.tick()
+            assert ctx.get(dut.settled) == (place >= end_of(settles))
+            if place >= 4:
+                # A comparison takes a cycle, the missing of a field is known when nothing more can come.
+                known = end_of(denied) + 1 if denied else body_end - 1
+                assert ctx.get(dut.fields.mirror) == (not foreign or place < known)
+        ctx.set(dut.done, 1)
+        await ctx.tick()
+        assert not ctx.get(dut.settled)
+
+    simulation().run(testbench)

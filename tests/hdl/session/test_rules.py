@@ -11,7 +11,7 @@ import pytest
 
 from tag34.contract import RULE_VERDICT, Phase, Rule
 from tag34.device import MessageRecord, Record
-from tag34_hdl.session.rules import Rules
+from tag34_hdl.session.rules import Rows, Rules
 from tag34_sim.golden import Frame, FrameKind, Memory, Message, Session
 from tag34_sim.messages import Field, Peer
 from tests.hdl.bench import simulate
@@ -134,11 +134,13 @@ def test_the_row_is_that_of_the_golden_model(rng: random.Random) -> None:
                 if shown.get(name) != value:
                     ctx.set(getattr(dut, name), value)
                     shown[name] = value
+            await ctx.tick()
             rule = Rule(ctx.get(dut.rule))
+            assert ctx.get(dut.row) == Rows.const({rule.name: 1}), this
             assert rule is this.golden(), this
             met[rule] += 1
 
-    simulate(dut, testbench)
+    simulate(dut, testbench, cycles=11_000)
     # Garbled messages do not get here; all other rows do.
     assert set(met) == set(RULE_VERDICT) - {Rule.F3}
     assert min(met.values()) >= 5, met
@@ -171,6 +173,7 @@ def test_numbers_that_are_not_legal_compare_with_nothing(rng: random.Random) -> 
             facts = this.facts() | {name: rng.getrandbits(1) for name in scrambled}
             for name, value in facts.items():
                 ctx.set(getattr(dut, name), value)
+            await ctx.tick()
             assert Rule(ctx.get(dut.rule)) is this.golden(), this
 
     simulate(dut, testbench)

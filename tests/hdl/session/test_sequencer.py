@@ -28,8 +28,9 @@ SHAPE = Shape(sessions=3, window=8, max_message=256)
 #: The session that is looked at, 0 in the operations; the others only pass by.
 SESSION = 2
 PEER = Peer(sender="PEER0")
-#: Cycles from the fields to the frame behind which a message is prepared; more if its session was not at hand.
-PREPARED = 5
+#: Cycles from the last change of the fields to the frame behind which a message is prepared; more if its session was
+#: not at hand.
+PREPARED = 3
 FETCHED = 5
 #: Cycles at least between a frame and the fields of the next message: it has that many bytes.
 SHORTEST = 15
@@ -135,6 +136,7 @@ class Driver:
         self.utc_ns: int | None = None
         self.decoder = Decoder()
         self.connects = 0
+        ctx.set(self.dut.rx_quiet, 1)
 
     # Operations of a device's scenario.
 
@@ -224,31 +226,46 @@ class Driver:
         fields = {name: rng.getrandbits(len(dut.fields[name])) for name, _ in SHAPE.fields}
         if not garbled:
             fields |= fields_of(raw, PEER, SHAPE)
+        late = False  # the last change comes with the frame
+        ctx.set(dut.oversize, rng.getrandbits(1))  # it is that of the message before
         if not garbled or rng.random() < 0.5:  # what turns out garbled at its trailer had fields
-            ctx.set(dut.fields, fields)
             ctx.set(dut.fields_session, SESSION)
-            ctx.set(dut.fields_complete, 1)
-            ctx.set(dut.oversize, frame.kind is FrameKind.OVERSIZE)
-            if rng.random() < 0.2:  # the rest of it comes after bytes of another session
+            while rng.random() < 0.3:  # the number is in, not all that counts
+                await self.show({name: rng.getrandbits(len(dut.fields[name])) for name, _ in SHAPE.fields})
+                await self.wait(rng.randint(0, 6))
+            late = rng.random() < 0.1
+            believed = fields["mirror"] or rng.random() < 0.7
+            await self.show(fields | {"mirror": believed}, at_once=not late)
+            if not late and rng.random() < 0.2:  # the rest of it comes after bytes of another session
                 await self.wait(rng.randint(1, 12))
                 ctx.set(dut.fields_session, rng.choice((0, 1)))
-                ctx.set(dut.fields_complete, rng.getrandbits(1))
+                ctx.set(dut.fields_settled, rng.getrandbits(1))
                 await self.wait(rng.randint(3, 12))
                 ctx.set(dut.fields_session, SESSION)
-                ctx.set(dut.fields_complete, 1)
-            await self.wait(PREPARED + rng.randint(0, 5) if rng.random() < 0.9 else rng.randint(0, 3))
+                ctx.set(dut.fields_settled, 1)
+            if not late:
+                await self.wait(PREPARED + rng.randint(0, 5) if rng.random() < 0.9 else rng.randint(0, 3))
+                if rng.random() < 0.5:
+                    ctx.set(dut.fields_complete, 1)
+                    await self.wait(rng.randint(1, 3))
         else:
             ctx.set(dut.fields_session, SESSION)
         payload = {"garbled": garbled, "offset": frame.offset, "length": frame.length, "cycle": rng.getrandbits(48)}
         ctx.set(dut.frame.payload, payload)
         ctx.set(dut.frame.valid, 1)
+        ctx.set(dut.oversize, frame.kind is FrameKind.OVERSIZE)
+        ctx.set(dut.fields.mirror, fields["mirror"])
+        if not garbled:
+            ctx.set(dut.fields_complete, 1)
         for _ in range(LIMIT):
             _, _, ready = await ctx.tick().sample(dut.frame.ready)
+            ctx.set(dut.fields_changed, 0)
             if ready:
                 break
         else:
             raise AssertionError(f"a frame was not taken within {LIMIT} cycles")
         ctx.set(dut.frame.valid, 0)
+        ctx.set(dut.fields_settled, 0)
         ctx.set(dut.fields_complete, 0)
         if rng.random() < 0.3:  # another session's bytes come next
             await self.wait(rng.randint(1, 3))
@@ -257,6 +274,15 @@ class Driver:
         for name, _ in SHAPE.fields:  # the next message has begun
             ctx.set(dut.fields[name], rng.getrandbits(len(dut.fields[name])))
         await self.wait(rng.choice((2, 2, 60)))
+
+    async def show(self, fields: dict[str, int], *, at_once: bool = True) -> None:
+        """These are the fields from now on; ``at_once``: for a cycle at least."""
+        self.ctx.set(self.dut.fields, fields)
+        self.ctx.set(self.dut.fields_changed, 1)
+        self.ctx.set(self.dut.fields_settled, 1)
+        if at_once:
+            await self.ctx.tick()
+            self.ctx.set(self.dut.fields_changed, 0)
 
     async def command(self, command: Command, **arguments: int) -> None:
         await self.rest()
@@ -446,17 +472,108 @@ def test_a_prepared_message_is_committed_in_the_cycle_of_its_frame(
         await driver.wait(SHORTEST)
         raw = PEER.order(seq)
         slots.arriving = raw
-        ctx.set(dut.fields, fields_of(raw, PEER, SHAPE))
-        ctx.set(dut.oversize, 0)
+        fields = fields_of(raw, PEER, SHAPE)
         ctx.set(dut.fields_session, SESSION)
         await driver.wait(FETCHED)
-        ctx.set(dut.fields_complete, 1)
-        await driver.wait(PREPARED)
+        await driver.show(fields | {"possdup": 1 - fields["possdup"]})
+        await driver.wait(rng.randint(0, 2 * PREPARED))
+        await driver.show(fields)
+        await driver.wait(PREPARED - 1)
         assert not ctx.get(dut.push)
         assert not ctx.get(dut.request.valid)
+        ctx.set(dut.oversize, 0)
+        ctx.set(dut.fields_complete, 1)
         ctx.set(dut.frame.payload, {"garbled": 0, "offset": 0, "length": len(raw), "cycle": 0})
         ctx.set(dut.frame.valid, 1)
         shown = (ctx.get(dut.frame.ready), ctx.get(dut.request.valid), ctx.get(dut.push))
         assert shown == (1, asks, delivers)
 
     simulation().run(testbench, background=[slots.run, records.run, requests.run])
+
+
+@pytest.mark.rule("F5", "R2", "R8")
+@pytest.mark.parametrize(
+    ("change", "cycles"),
+    [({}, 0), ({"mirror": 0}, 4), ({"oversize": 1}, 4), ({"complete": 7}, 7), ({"changed": 1}, PREPARED)],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_what_only_the_whole_message_tells_costs_always_the_same(
+    change: dict[str, int], cycles: int, rng: random.Random
+) -> None:
+    """``change``: what the frame tells against all expectation, or for how long it is too early."""
+    dut = simulation().component.dut
+    slots = Slots(dut, rng)
+    slots.judged, slots.clears = Counter(), 0
+    records, requests = Sink(dut.records), Sink(dut.request)
+
+    async def testbench(ctx: Any) -> None:
+        driver = Driver(ctx, slots, records, requests, rng)
+        for operation in ACTIVE:
+            await getattr(driver, operation.verb)(**operation.arguments)
+        slots.arriving = PEER.order(1)
+        ctx.set(dut.fields_session, SESSION)
+        await driver.wait(FETCHED)
+        await driver.show(fields_of(slots.arriving, PEER, SHAPE))
+        await driver.wait(PREPARED + 2)
+        ctx.set(dut.frame.payload, {"garbled": 0, "offset": 0, "length": len(slots.arriving), "cycle": 0})
+        ctx.set(dut.frame.valid, 1)
+        ctx.set(dut.oversize, change.get("oversize", 0))
+        ctx.set(dut.fields.mirror, change.get("mirror", 1))
+        ctx.set(dut.fields_changed, change.get("changed", 0))
+        for cycle in range(20):
+            ctx.set(dut.fields_complete, cycle >= change.get("complete", 0))
+            delivers = "mirror" not in change and "oversize" not in change
+            assert ctx.get(dut.frame.ready) == (cycle == cycles)
+            assert ctx.get(dut.push) == (cycle == cycles and delivers)
+            if cycle == cycles:
+                break
+            await ctx.tick()
+            ctx.set(dut.fields_changed, 0)
+
+    simulation().run(testbench, background=[slots.run, records.run, requests.run])
+
+
+@pytest.mark.rule("F6", "R15")
+def test_a_connect_waits_until_all_that_came_before_it_has_been_judged(rng: random.Random) -> None:
+    """The pipeline in front is not empty: messages of this and of other sessions come out of it first."""
+    dut = simulation().component.dut
+    slots = Slots(dut, rng)
+    slots.judged, slots.clears = Counter(), 0
+    records, requests = Sink(dut.records), Sink(dut.request)
+    pushed: list[int] = []
+
+    async def testbench(ctx: Any) -> None:
+        driver = Driver(ctx, slots, records, requests, rng)
+        for operation in ACTIVE:
+            await getattr(driver, operation.verb)(**operation.arguments)
+        clears = slots.clears
+        ctx.set(dut.rx_quiet, 0)
+        ctx.set(dut.command, {"op": Command.CONNECT, "session": SESSION, "phase": Phase.LOGON})
+        ctx.set(dut.command_valid, 1)
+        await driver.wait(1)
+        assert ctx.get(dut.hold_rx)
+        for seq in (1, 2, 3):
+            before = len(slots.deliveries)
+            data = PEER.order(seq)
+            driver.data += data
+            (frame,) = driver.framer.feed(data)
+            await driver.frame(frame)
+            pushed.append(len(slots.deliveries) - before)
+            assert ctx.get(dut.hold_rx)
+            assert not ctx.get(dut.command_done)
+        assert slots.clears == clears
+        ctx.set(dut.fields_session, SESSION)
+        ctx.set(dut.rx_quiet, 1)
+        for _ in range(LIMIT):
+            _, _, done = await ctx.tick().sample(dut.command_done)
+            if done:
+                break
+        ctx.set(dut.command_valid, 0)
+        assert not ctx.get(dut.hold_rx)
+        await driver.rest()
+        await driver.wait(1)
+        assert slots.clears == clears + 1
+        assert Phase(ctx.get(dut.state).phase) is Phase.LOGON
+
+    simulation().run(testbench, background=[slots.run, records.run, requests.run])
+    assert pushed == [1, 1, 1]
