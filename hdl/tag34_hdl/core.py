@@ -1,18 +1,15 @@
 """The core: all parts wired together. It knows no vendor, no board and no link."""
 
 from amaranth import Elaboratable, Module, Signal
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .datapath import datapath
 from .layouts import Record, Shape
-from .receive.fields import Fields
-from .receive.framer import Framer
 from .registers import ADDRESS_BITS, Registers
 from .send.clock import Clock
 from .send.composer import Composer
-from .session.release import Release
 from .session.sequencer import Sequencer
-from .session.slots import Slots
 from .session.timers import Timers
 
 
@@ -65,63 +62,48 @@ class Core(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.registers = registers = Registers(shape)
-        m.submodules.framer = framer = Framer(shape)
-        m.submodules.fields = fields = Fields(shape)
-        m.submodules.slots = slots = Slots(shape)
+        m.submodules.data = data = datapath(shape)
         m.submodules.sequencer = sequencer = Sequencer(shape)
         m.submodules.timers = timers = Timers(shape)
-        m.submodules.release = release = Release(shape)
         m.submodules.clock = clock = Clock(shape.clock_hz)
         m.submodules.composer = composer = Composer(shape)
 
-        # Idents: a memory for each direction, written by the host.
-        m.submodules.idents = idents = memory.Memory(
-            shape=8, depth=shape.sessions << shape.ident_bits - shape.session_bits, init=[]
-        )
-        ident_write = idents.write_port()
-        fields_ident = idents.read_port()
+        # Idents: each direction has them.
+        for reader in (data, composer):
+            m.d.comb += [
+                reader.ident_write.eq(registers.ident_write),
+                reader.ident_address.eq(registers.ident_address),
+                reader.ident_data.eq(registers.ident_data),
+            ]
         m.d.comb += [
-            ident_write.addr.eq(registers.ident_address),
-            ident_write.data.eq(registers.ident_data),
-            ident_write.en.eq(registers.ident_write),
-            fields_ident.addr.eq(fields.ident_addr),
-            fields.ident_data.eq(fields_ident.data),
-            composer.ident_write.eq(registers.ident_write),
-            composer.ident_address.eq(registers.ident_address),
-            composer.ident_data.eq(registers.ident_data),
             composer.ident_lengths.eq(registers.ident_lengths),
             registers.sender_session.eq(composer.config_session),
         ]
 
-        # Receive.
-        connect(m, flipped(self.rx), framer.rx)
-        connect(m, framer.frame, sequencer.frame)
+        # Bytes.
+        connect(m, flipped(self.rx), data.rx)
+        connect(m, data.deliver, flipped(self.deliver))
+        connect(m, data.frame, sequencer.frame)
+        connect(m, sequencer.free, data.free)
         m.d.comb += [
-            framer.has_slot.eq(slots.has_current),
-            framer.clear.valid.eq(sequencer.clear.valid),
-            framer.clear.payload.eq(sequencer.clear.payload),
-            sequencer.clear.ready.eq(framer.clear.ready),
-            framer.counts_session.eq(registers.session),
-            framer.cycle.eq(registers.cycle),
-            slots.write.eq(framer.write),
-            slots.write_offset.eq(framer.write_offset),
-            slots.write_data.eq(framer.write_data),
-            slots.switch.eq(framer.switch),
-            slots.session.eq(framer.session),
-            slots.next_session.eq(framer.next_session),
-            fields.switch.eq(framer.switch),
-            fields.next_session.eq(framer.next_session),
-            fields.byte_valid.eq(framer.byte_valid),
-            fields.byte.eq(framer.byte),
-            sequencer.fields.eq(fields.fields),
-            sequencer.fields_session.eq(fields.session),
-            sequencer.fields_settled.eq(fields.settled),
-            sequencer.fields_changed.eq(fields.changed),
-            sequencer.fields_complete.eq(fields.complete),
-            fields.done.eq(sequencer.fields_done),
-            sequencer.oversize.eq(framer.oversize),
-            # A CONNECT clears whatever this framer is at.
-            sequencer.rx_quiet.eq(1),
+            data.cycle.eq(registers.cycle),
+            data.counts_session.eq(registers.session),
+            sequencer.fields.eq(data.fields),
+            sequencer.fields_session.eq(data.fields_session),
+            sequencer.fields_settled.eq(data.settled),
+            sequencer.fields_changed.eq(data.changed),
+            sequencer.fields_complete.eq(data.complete),
+            data.done.eq(sequencer.fields_done),
+            sequencer.oversize.eq(data.oversize),
+            data.hold.eq(sequencer.hold_rx),
+            sequencer.rx_quiet.eq(data.quiet),
+            data.clear.valid.eq(sequencer.clear.valid),
+            data.clear.payload.eq(sequencer.clear.payload),
+            sequencer.clear.ready.eq(data.clear.ready),
+            sequencer.current.eq(data.current),
+            data.take.eq(sequencer.take),
+            data.push.eq(sequencer.push),
+            data.delivery.eq(sequencer.delivery),
         ]
 
         # Session.
@@ -137,29 +119,10 @@ class Core(wiring.Component):
             timers.put_timer.eq(sequencer.timer),
             timers.put_ran.eq(sequencer.timer_ran),
             sequencer.now.eq(timers.now),
-            sequencer.current.eq(slots.current),
             sequencer.cycle.eq(registers.cycle),
-            slots.take.eq(sequencer.take),
         ]
         connect(m, timers.due, sequencer.due)
         connect(m, sequencer.request, composer.request)
-
-        # Release. Two may give slots back; the sequencer goes first.
-        m.d.comb += [
-            release.push.eq(sequencer.push),
-            release.delivery.eq(sequencer.delivery),
-            slots.read_enable.eq(release.read_enable),
-            slots.read_slot.eq(release.read_slot),
-            slots.read_offset.eq(release.read_offset),
-            release.read_data.eq(slots.read_data),
-            slots.free.valid.eq(sequencer.free.valid | release.free.valid),
-            sequencer.free.ready.eq(slots.free.ready),
-            release.free.ready.eq(slots.free.ready & ~sequencer.free.valid),
-            slots.free.payload.eq(release.free.payload),
-        ]
-        with m.If(sequencer.free.valid):
-            m.d.comb += slots.free.payload.eq(sequencer.free.payload)
-        connect(m, release.deliver, flipped(self.deliver))
 
         # Send.
         # A register, as the composer's reaction to it is wide.
@@ -211,7 +174,7 @@ class Core(wiring.Component):
             registers.counted.eq(sequencer.counted),
             registers.counted_rule.eq(sequencer.counted_rule),
             registers.counted_session.eq(sequencer.session),
-            registers.counts.eq(framer.counts),
+            registers.counts.eq(data.counts),
             registers.core_idle.eq(self.idle),
         ]
 
@@ -229,7 +192,7 @@ class Core(wiring.Component):
                 | registers.command_valid
                 | sequencer.records.valid
                 | offered.valid
-                | ~release.idle
+                | ~data.idle
                 | ~composer.idle
             ),
             self.idle.eq((quiet == 3) & ~busy),
