@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,9 +16,9 @@ from tag34 import contract
 from ..layouts import Shape
 from ..session.table import Context, Table
 from .fields import BEGIN_STRING, OURS, THEIRS
-from .tags import BYTES, CLASS_BITS, LONGEST, PAIRS, Lanes, classify, ends_header, first_of, length_tag
+from .tags import BYTES, CLASS_BITS, LONGEST, PAIRS, Lanes, behind, classify, ends_header, first_of, length_tag
 from .wide_data import DataBody
-from .wide_ident import WideIdent
+from .wide_ident import Piece, WideIdent
 from .wide_number import WideNumber
 
 #: Lanes between the same place of two fields, at least: ``43=|43=``.
@@ -36,6 +36,13 @@ def place_of(lanes: Value) -> Value:
         Cat(lanes[lane] for lane in range(width) if (lane + 1) % width >> bit & 1).any()
         for bit in range((width - 1).bit_length())
     )
+
+
+def named(signals: Sequence[Signal]) -> dict[str, Signal]:
+    """Signals by their names, which are all different."""
+    result = {signal.name: signal for signal in signals}
+    assert len(result) == len(signals), "two have the same name"
+    return result
 
 
 class WideFields(wiring.Component):
@@ -106,7 +113,7 @@ class WideFields(wiring.Component):
         out = self.fields
         numbers = [WideNumber(shape, "seq", zero_ok=False), WideNumber(shape, "new_seq", zero_ok=True)]
         seq, new_seq = numbers
-        begin = WideIdent(shape, "begin", BEGIN_STRING, len("FIX"))
+        begin = WideIdent(shape, "begin", BEGIN_STRING, skip=len("FIX"), abrupt=True)
         ours, theirs = WideIdent(shape, "ours", OURS), WideIdent(shape, "theirs", THEIRS)
         body = DataBody(shape)
 
@@ -114,15 +121,14 @@ class WideFields(wiring.Component):
         raw = Lanes(m, [self.word.data.word_select(lane, 8) for lane in every], 4, "raw", BYTES)
         word_2 = Signal(shape.word)
         classes_2 = Signal(CLASS_BITS * width)
-        # Behind an empty field nothing is of the header.
-        equals_2 = [Signal(width, name=f"equals_{tag}") for tag in ("34", "36")]
+        equals_2 = {tag: Signal(width, name=f"equals_{tag}") for tag in ("34", "36", "49", "56")}
         with m.If(go):
-            m.d.sync += [
-                word_2.eq(self.word),
-                classes_2.eq(Cat(classify(raw[lane]) for lane in every)),
-                equals_2[0].eq(Cat(raw.spell(lane, "|34=") & ~raw.has(lane - 4, "|") for lane in every)),
-                equals_2[1].eq(Cat(raw.spell(lane, "|36=") for lane in every)),
-            ]
+            m.d.sync += [word_2.eq(self.word), classes_2.eq(Cat(classify(raw[lane]) for lane in every))]
+            for tag, equals in equals_2.items():
+                found = Cat(raw.spell(lane, f"|{tag}=") for lane in every)
+                if tag != "36":  # Behind an empty field nothing is of the header.
+                    found &= ~Cat(raw.has(lane - 4, "|") for lane in every)
+                m.d.sync += equals.eq(found)
             with m.If(self.word.full):
                 raw.go_on()
 
@@ -130,13 +136,11 @@ class WideFields(wiring.Component):
         codes = [classes_2.word_select(lane, CLASS_BITS) for lane in every]
         lanes = Lanes(m, codes, LONGEST + 1, "lanes")
         mask_2 = word_2.mask
+        sohs_2 = Signal(width)
+        m.d.comb += sohs_2.eq(Cat(lanes.has(lane, "|") for lane in every))
 
         def at_lanes(text: str) -> Value:
             return Cat(lanes.spell(lane, text) for lane in every)
-
-        def ident_equals(tag: str) -> Value:
-            """The first ``=`` of a tag in the word, if it may belong to the header."""
-            return first_of(at_lanes(f"|{tag}=") & ~Cat(lanes.has(lane - 4, "|") for lane in every), APART)
 
         word_3 = Signal(shape.word)
         classes_3 = Signal(CLASS_BITS * width)
@@ -148,15 +152,13 @@ class WideFields(wiring.Component):
         type_ends = {symbol: Signal(width, name=f"type_{symbol}") for symbol in TYPES}
         # Lanes from so many characters behind a lane up to it are no SOH.
         reaches = [Signal(width, name=f"reach_{place}") for place in range(contract.MSG_TYPE_BYTES)]
-        equals_3 = {"49": Signal(width, name="equals_49"), "56": Signal(width, name="equals_56")}
-        place_3 = {tag: Signal(range(width), name=f"place_{tag}") for tag in equals_3}
         lengths = Signal(width)
         length_tags = [Signal(len(PAIRS), name=f"length_tag_{lane}") for lane in every]
         with m.If(go):
             m.d.sync += [
                 word_3.eq(word_2),
                 classes_3.eq(classes_2),
-                sohs_3.eq(Cat(lanes.has(lane, "|") for lane in every)),
+                sohs_3.eq(sohs_2),
                 unlike_header.eq(Cat(ends_header(lanes, lane) for lane in every) & mask_2),
                 # The first one in the word: one in an earlier word has been found already.
                 type_equals.eq(first_of(at_lanes("|35="), APART)),
@@ -178,16 +180,46 @@ class WideFields(wiring.Component):
                         for lane in every
                     )
                 )
-            for tag, equals in equals_3.items():
-                found = ident_equals(tag)
-                m.d.sync += [equals.eq(found), place_3[tag].eq(place_of(found))]
             tags_of = [length_tag(lanes, lane) for lane in every]
             m.d.sync += [signal.eq(tags) for signal, tags in zip(length_tags, tags_of, strict=True)]
             m.d.sync += lengths.eq(Cat(tags.any() for tags in tags_of) & mask_2)
             with m.If(word_2.full):
                 lanes.go_on()
-        for unit, equals in zip(numbers, equals_2, strict=True):
-            unit.decode(m, go, equals, codes, mask_2, word_2.full)
+        for tag, number in zip(("34", "36"), numbers, strict=True):
+            number.decode(m, go, equals_2[tag], codes, mask_2, word_2.full)
+        idents_3 = {"49": theirs, "56": ours}
+        ident_runs, ident_begins, ident_ends, ident_pieces = {}, {}, {}, {}
+        for tag in idents_3:
+            # Of two values in a word the first one counts: what goes on, or what begins first.
+            ident_runs[tag] = run = Signal(name=f"run_{tag}")
+            ident_begins[tag] = Signal(width, name=f"begins_{tag}")
+            ident_ends[tag] = Signal(name=f"ends_{tag}")
+            ident_pieces[tag] = piece = Piece(
+                valid=go,
+                data=word_3.data,
+                full=word_3.full,
+                compared=Signal(width, name=f"compared_{tag}"),
+                begins=Signal(name=f"has_{tag}"),
+                turn=Signal(range(width), name=f"place_{tag}"),
+                goes_on=Signal(name=f"goes_on_{tag}"),
+            )
+            from_lanes = Signal(width, name=f"from_{tag}")
+            member = Signal(width + 1, name=f"member_{tag}")
+            m.d.comb += [
+                from_lanes.eq(Mux(run, 0, first_of(equals_2[tag], APART))),
+                member.eq(Cat(behind(from_lanes, sohs_2, run))),
+            ]
+            with m.If(go):
+                m.d.sync += [
+                    ident_begins[tag].eq(from_lanes & mask_2),
+                    ident_ends[tag].eq((member[:width] & sohs_2 & mask_2).any()),
+                    piece.compared.eq(member[:width] & mask_2),
+                    piece.begins.eq(~run & equals_2[tag].any()),
+                    piece.turn.eq(place_of(first_of(equals_2[tag], APART))),
+                    piece.goes_on.eq(member[width] & ~from_lanes[width - 1]),
+                ]
+                with m.If(word_2.full):
+                    m.d.sync += run.eq(member[width])
 
         # -- Stage 3: what the message is about
         mask, full, sohs = word_3.mask, word_3.full, sohs_3
@@ -225,25 +257,26 @@ class WideFields(wiring.Component):
         early_type = Signal.like(msg_type)
         early_types = Signal.like(types)
         flags = {tag: Signal(name=f"is_{name}") for tag, name in FLAGS.items()}
-        begin_differs, begin_differs_early = Signal(), Signal()
+        differs_8, differs_8_early = Signal(name="differs_8"), Signal(name="differs_8_early")
         differs = {tag: Signal(name=f"differs_{tag}") for tag in ("49", "56")}
         present = {tag: Signal(name=f"present_{tag}") for tag in ("49", "56")}
         settled = Signal()
         flag_changed = Signal()
         late_end = Signal()
+        early_end = Signal()
         m.d.sync += [flag_changed.eq(0), late_end.eq(0), older.eq(pending)]
+        with m.If(self.done):
+            m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(reset):
             m.d.sync += [
-                *(pending.eq(0), settled.eq(0), flag_changed.eq(1), self.complete.eq(0)),
+                *(pending.eq(0), settled.eq(0), flag_changed.eq(1), self.complete.eq(early_end)),
                 *(msg_type.eq(early_type), types.eq(early_types), seq.legal.eq(0), new_seq.legal.eq(0)),
                 *(flag.eq(0) for flag in flags.values()),
                 *(
-                    begin_differs.eq(begin_differs_early),
+                    differs_8.eq(differs_8_early),
                     *(flag.eq(0) for flag in (*differs.values(), *present.values())),
                 ),
             ]
-        with m.If(self.done):
-            m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(late_end):
             m.d.sync += self.complete.eq(1)
 
@@ -321,35 +354,61 @@ class WideFields(wiring.Component):
         ]
 
         # Idents
-        data_3 = word_3.data
-        common = {"go": go, "data": data_3, "sohs": sohs, "mask": mask, "full": full}
-        start_marks = Signal(width)  # the start was in an earlier piece of this word
-        begin_lanes = Signal(width)
         session_3 = Signal(shape.session_bits)  # as the memory is to be read
-        m.d.comb += begin_lanes.eq(Mux(starts, self.start, start_marks))
+        begin_run = Signal()
+        start_marks = Signal(width)  # the start was in an earlier piece of this word
+        begin_lanes, begin_member = Signal(width), Signal(width + 1)
+        begin_last = Signal()  # the message has begun with the piece at hand
+        m.d.comb += [
+            begin_lanes.eq(Mux(starts, self.start, start_marks)),
+            begin_member.eq(
+                Mux(
+                    starts,
+                    Cat(behind(self.start, sohs, C(0, 1))),
+                    Cat(behind(start_marks, sohs, begin_run & ~start_marks.any())),
+                )
+            ),
+        ]
         with m.If(go):
             m.d.sync += start_marks.eq(Mux(full, 0, begin_lanes))
-        begin.follow(
-            m,
-            **common,
-            session=session_3,
-            begins=begin_lanes,
-            begin_turn=place_of(begin_lanes),
-            anew=begin_lanes.any(),
+            with m.If(full):
+                m.d.sync += begin_run.eq(begin_member[width])
+        word_4 = Piece(
+            valid=Signal(name="begin_valid"),
+            data=Signal(8 * width, name="begin_data"),
+            full=Signal(name="begin_full"),
+            compared=Signal(width, name="begin_compared"),
+            begins=Signal(name="begin_begins"),
+            turn=Signal(range(width), name="begin_place"),
+            goes_on=Signal(name="begin_goes_on"),
         )
-        with m.If(begin.differs):
+        m.d.sync += [
+            word_4.valid.eq(go),
+            word_4.data.eq(word_3.data),
+            word_4.full.eq(full),
+            word_4.compared.eq(begin_member[:width] & mask),
+            word_4.begins.eq(starts | start_marks.any()),
+            word_4.turn.eq(Mux(starts, place_of(self.start), place_of(start_marks))),
+            word_4.goes_on.eq(begin_member[width] & ~begin_lanes[width - 1]),
+            begin_last.eq(go & starts),
+        ]
+        begin.follow(m, word_4, session_3)
+        # What a message was compared to before this one is of no interest any more.
+        begin_found = Signal()
+        m.d.comb += begin_found.eq(begin.differs & ~begin_last)
+        with m.If(begin_found):
             with m.If(pending & ~reset):
-                m.d.sync += begin_differs_early.eq(1)
+                m.d.sync += differs_8_early.eq(1)
             with m.Else():
-                m.d.sync += begin_differs.eq(1)
-        for tag, unit in (("49", theirs), ("56", ours)):
-            unit.follow(m, **common, session=session_3, begins=equals_3[tag], begin_turn=place_3[tag], anew=~unit.run)
+                m.d.sync += differs_8.eq(1)
+        for tag, unit in idents_3.items():
             its = Signal(name=f"its_{tag}")
-            m.d.comb += its.eq(live[tag] | (~unit.run & begins(tag, equals_3[tag] & mask & header_to)))
+            m.d.comb += its.eq(live[tag] | begins(tag, ident_begins[tag] & header_to))
             its_4 = Signal(name=f"its_{tag}_4")
             m.d.sync += its_4.eq(takes & its)
+            unit.follow(m, ident_pieces[tag], session_3)
             with m.If(go & active & ~starts):
-                m.d.sync += live[tag].eq(its & ~unit.ends)
+                m.d.sync += live[tag].eq(its & ~ident_ends[tag])
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
             with m.If(takes & its):
@@ -357,7 +416,7 @@ class WideFields(wiring.Component):
             with m.If((takes & its & unit.first_differs) | (its_4 & unit.differs)):
                 m.d.sync += differs[tag].eq(1)
         m.d.comb += out.mirror.eq(
-            ~(begin_differs | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))
+            ~(differs_8 | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))
         )
 
         # Data bodies
@@ -389,7 +448,9 @@ class WideFields(wiring.Component):
         with m.If(go & active & self.body_end & ~starts):
             m.d.sync += active.eq(0)
             with m.If(~is_data_body & ~enters):
-                with m.If(seq.late | new_seq.late):
+                with m.If(pending & ~reset):
+                    m.d.sync += early_end.eq(1)
+                with m.Elif(seq.late | new_seq.late):
                     m.d.sync += late_end.eq(1)
                 with m.Else():
                     m.d.sync += self.complete.eq(1)
@@ -399,7 +460,7 @@ class WideFields(wiring.Component):
                 *(marks.eq(0), *(register.eq(0) for register in type_marks.past)),
                 *(signal.eq(1) for signal in sought.values()),
                 *(signal.eq(0) for signal in live.values()),
-                *(early_type.eq(0), early_types.eq(0), begin_differs_early.eq(0)),
+                *(early_type.eq(0), early_types.eq(0), differs_8_early.eq(0), early_end.eq(0)),
                 *(pending.eq(1), older.eq(self.start[:5].any())),
                 body.busy.eq(0),
             ]
@@ -415,11 +476,12 @@ class WideFields(wiring.Component):
         for ident in idents:
             ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
         if shape.sessions > 1:
-            early = {"lanes": Cat(lanes.past), **{unit.name: unit.run for unit in numbers}}
+            early = {"lanes": Cat(lanes.past), **{number.name: number.run for number in numbers}, **ident_runs}
             late = [
                 *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
-                *(msg_type, types, early_type, early_types, *flags.values(), begin_differs, begin_differs_early),
-                *(*differs.values(), *present.values(), settled, self.complete, marks, *type_marks.past, start_marks),
+                *(msg_type, types, early_type, early_types, *flags.values(), early_end, settled, self.complete),
+                *(differs_8, differs_8_early, *differs.values(), *present.values()),
+                *(marks, *type_marks.past, start_marks, begin_run),
                 *(*seq.state, *new_seq.state, *begin.state, *ours.state, *theirs.state, *body.state),
             ]
             self._take_turns(
@@ -428,11 +490,15 @@ class WideFields(wiring.Component):
                 contexts=(
                     Context(raw=Cat(raw.past)),
                     Context(**early),
-                    Context(**{signal.name: signal for signal in late}),
+                    Context(**named(late)),
                 ),
                 idents=idents,
                 ident_session=session_3,
                 changed=flag_changed,
+                found_since={
+                    "differs_8": differs_8 | (begin_found & ~pending),
+                    "differs_8_early": differs_8_early | (begin_found & pending),
+                },
             )
         return m
 
@@ -445,6 +511,7 @@ class WideFields(wiring.Component):
         idents: Sequence[WideIdent],
         ident_session: Signal,
         changed: Signal,
+        found_since: Mapping[str, Value],
     ) -> None:
         """Many sessions. What a stage knows changes when the turn bubble has left it: the bubble shows the table whose
         entry is to be read, the one behind it leaves time to load it. Of the last stage it changes when that
@@ -477,10 +544,13 @@ class WideFields(wiring.Component):
         first, second, third = words
         table("early_1", contexts[0], first, go & second.turn, second.session, session_1)
         table("early_2", contexts[1], second, go & third.turn, third.session, session_2)
-        rows = Context(**{ident.name: ident.row for ident in idents})
+        gentle = [ident for ident in idents if not ident.abrupt]
+        rows = Context(**{ident.name: ident.row for ident in gentle})
         kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
         for ident in idents:
-            ident.take_turns(m, go=go, near=second, here=third, row=kept_rows.entry[ident.name])
-        table("messages", contexts[2], third, gone & go, ident_session, self.session)
+            row = ident_session if ident.abrupt else kept_rows.entry[ident.name]
+            ident.take_turns(m, go=go, words=(second, third), row=row)
+        messages = table("messages", contexts[2], third, gone & go, ident_session, self.session)
+        m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]
         with m.If(gone & go):
             m.d.sync += changed.eq(1)

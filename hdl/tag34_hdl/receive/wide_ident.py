@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory
 from amaranth.utils import ceil_log2
 
 from ..layouts import IDENT_BITS, Shape
-from .tags import behind
+
+
+@dataclass
+class Piece:
+    """What is known of a piece when it is compared.
+
+    Parameters: ``valid``: there is one; ``data``; ``full`` as in a word; ``compared``: its lanes that belong to the
+    value or are the SOH behind it; ``begins``: the value begins in this word, behind lane ``turn`` - 1 (modulo the
+    width); ``goes_on``: it has a lane in this word and goes on in the next one.
+    """
+
+    valid: Value
+    data: Value
+    full: Value
+    compared: Value
+    begins: Value
+    turn: Value
+    goes_on: Value
 
 
 class WideIdent:
@@ -18,46 +38,41 @@ class WideIdent:
     hand; the following one is what the memory shows, so that nothing has to be fetched when a value begins or ends.
 
     Parameters: ``shape``; ``name``; ``region`` of the ident memory; ``skip``: characters at its beginning that are not
-    compared.
+    compared; ``abrupt``: a value may begin while another one goes on, so the second row has to be at hand too.
 
-    Members: ``active`` (lanes behind each one belong to the value), ``ends``: the piece at stage 3 has the value's SOH.
-    ``differs``: the piece at stage 4 has a lane that is not what it should be. ``first_differs``: the piece at
-    stage 3 has, in lane 0; of a value that ends there, everything is known one cycle earlier.
+    Members: ``differs``: the piece has a lane that is not what it should be; one cycle later. ``first_differs``: lane 0
+    is not; at once.
     """
 
-    def __init__(self, shape: Shape, name: str, region: int, skip: int = 0):
-        self.shape = shape
-        self.width = width = shape.width
+    def __init__(self, shape: Shape, name: str, region: int, *, skip: int = 0, abrupt: bool = False):
+        width = shape.width
+        self.width = width
         self.name = name
         self.region = region
         self.skip = skip
+        self.abrupt = abrupt
         self.rows = (1 << IDENT_BITS) // width
         self.lane_bits = ceil_log2(width)
         self.memory = memory.Memory(shape=8 * width, depth=shape.sessions * self.rows, init=[])
-        self.run = Signal(name=f"{name}_run")  # goes on from the word before
+        self.port = self.memory.read_port()
         self.turn = Signal(self.lane_bits, name=f"{name}_turn")
         self.row = Signal(range(self.rows), name=f"{name}_row")
         self.first_row = Signal(8 * width, name=f"{name}_first_row")
+        self.second_row = Signal(8 * width, name=f"{name}_second_row")
         self.this_row = Signal(8 * width, name=f"{name}_this_row")
         self.row_before = Signal(8 * width, name=f"{name}_row_before")  # turned
-        self.ends = Signal(name=f"{name}_ends")
-        self.expected = Signal(8 * width, name=f"{name}_expected")
-        self.compared = Signal(width, name=f"{name}_compared")
         self.differs = Signal(name=f"{name}_differs")
         self.first_differs = Signal(name=f"{name}_first_differs")
 
     @property
     def state(self) -> list[Signal]:
-        """What stage 3 knows of a session, but for ``row``."""
-        return [self.run, self.turn, self.row_before]
+        """What is known of a session, but for what is fetched anew."""
+        return [self.turn, self.row_before, *((self.row, self.this_row) if self.abrupt else ())]
 
     def write(self, m: Module, address: Value, byte: Value, enable: Value, session: Value) -> None:
-        """The host writes a byte, perhaps one of the first row of the session at hand."""
-        index, region, of_session = (
-            address[:IDENT_BITS],
-            address[IDENT_BITS : IDENT_BITS + 2],
-            address[IDENT_BITS + 2 :],
-        )
+        """The host writes a byte, perhaps one of the rows at hand of the session at hand."""
+        index = address[:IDENT_BITS]
+        region, of_session = address[IDENT_BITS : IDENT_BITS + 2], address[IDENT_BITS + 2 :]
         place = Signal(IDENT_BITS, name=f"{self.name}_place")
         wanted = Signal(name=f"{self.name}_wanted")
         m.d.comb += [place.eq(index - self.skip), wanted.eq(enable & (region == self.region) & (index >= self.skip))]
@@ -69,86 +84,79 @@ class WideIdent:
             port.data.eq(byte.replicate(self.width)),
             port.en.eq(Mux(wanted, 1 << lane, 0)),
         ]
-        with m.If(wanted & (row == 0) & (of_session == session)):
-            m.d.sync += self.first_row.word_select(lane, 8).eq(byte)
-            with m.If(self.row == 0):
-                m.d.sync += self.this_row.word_select(lane, 8).eq(byte)
+        with m.If(wanted & (of_session == session)):
+            with m.If(row == 0):
+                m.d.sync += self.first_row.word_select(lane, 8).eq(byte)
+                with m.If(self.row == 0):
+                    m.d.sync += self.this_row.word_select(lane, 8).eq(byte)
+            if self.abrupt:
+                with m.If(row == 1):
+                    m.d.sync += self.second_row.word_select(lane, 8).eq(byte)
 
-    def follow(
-        self,
-        m: Module,
-        *,
-        go: Value,
-        data: Value,
-        sohs: Value,
-        mask: Value,
-        full: Value,
-        session: Value,
-        begins: Value,
-        begin_turn: Value,
-        anew: Value,
-    ) -> None:
-        """Stage 3 and 4. A value begins behind one of the lanes ``begins`` of the word, if ``anew`` (else what goes on
-        from the word before is the value); ``begin_turn``: that lane plus one, modulo the width."""
+    def follow(self, m: Module, piece: Piece, session: Value) -> None:
+        """The comparison of a piece, and the rows for the next one."""
         width = self.width
-        starts = Signal(width, name=f"{self.name}_starts")
-        m.d.comb += starts.eq(Mux(anew, begins, 0))
-        goes_on = behind(starts, sohs, self.run & ~anew)
-        member = Signal(width + 1, name=f"{self.name}_member")
-        m.d.comb += [member.eq(Cat(goes_on)), self.ends.eq((member[:width] & sohs & mask).any())]
-
         turn = Signal(self.lane_bits, name=f"{self.name}_turn_now")
-        turned = Signal(8 * width, name=f"{self.name}_turned")
-        m.d.comb += turn.eq(Mux(anew, begin_turn, self.turn))
-        with m.Switch(turn):
-            for by in range(width):
-                with m.Case(by):
-                    m.d.comb += turned.eq(self.this_row.rotate_left(8 * by))
-        m.d.sync += [
-            self.expected.eq(
-                Cat(
-                    Mux(turn <= lane, turned.word_select(lane, 8), self.row_before.word_select(lane, 8))
-                    for lane in range(width)
-                )
-            ),
-            self.compared.eq(Mux(go, member[:width] & mask, 0)),
-        ]
-        in_first = Mux(turn == 0, self.this_row[:8], self.row_before[:8])
-        m.d.comb += self.first_differs.eq(member[0] & mask[0] & (data[:8] != in_first))
+        m.d.comb += turn.eq(Mux(piece.begins, piece.turn, self.turn))
+        turned: Value = Mux(piece.begins, self.first_row, self.this_row) if self.abrupt else self.this_row
+        for bit in range(self.lane_bits):
+            stage = Signal(8 * width, name=f"{self.name}_turned_{bit}")
+            m.d.comb += stage.eq(Mux(turn[bit], turned.rotate_left(8 << bit), turned))
+            turned = stage
+        expected = Signal(8 * width, name=f"{self.name}_expected")
         seen = Signal(8 * width, name=f"{self.name}_seen")
-        m.d.sync += seen.eq(data)
+        compared = Signal(width, name=f"{self.name}_compared")
+        for lane in range(width):
+            at = slice(8 * lane, 8 * lane + 8)
+            m.d.sync += expected[at].eq(Mux(turn <= lane, turned[at], self.row_before[at]))
+        m.d.sync += [seen.eq(piece.data), compared.eq(Mux(piece.valid, piece.compared, 0))]
         m.d.comb += self.differs.eq(
             Cat(
-                self.compared[lane] & (seen.word_select(lane, 8) != self.expected.word_select(lane, 8))
-                for lane in range(width)
+                compared[lane] & (seen.word_select(lane, 8) != expected.word_select(lane, 8)) for lane in range(width)
             ).any()
         )
+        in_first = Mux(turn == 0, self.this_row[:8], self.row_before[:8])
+        m.d.comb += self.first_differs.eq(piece.compared[0] & (piece.data[:8] != in_first))
 
-        self.port = port = self.memory.read_port()
+        # The memory shows the row behind the one at hand.
         row_next = Signal.like(self.row, name=f"{self.name}_row_next")
-        m.d.comb += [row_next.eq(self.row), port.addr.eq(Cat((row_next + 1)[: len(self.row)], session))]
-        with m.If(go & full):
-            m.d.sync += [self.run.eq(member[width]), self.turn.eq(turn), self.row_before.eq(turned)]
-            m.d.sync += self.row.eq(row_next)
-            with m.If(member[width] & ~starts[width - 1]):
-                m.d.comb += row_next.eq(self.row + 1)
-                m.d.sync += self.this_row.eq(port.data)
-            with m.Else():
+        m.d.comb += [row_next.eq(self.row), self.port.addr.eq(Cat((row_next + 1)[: len(self.row)], session))]
+        with m.If(piece.valid & piece.full):
+            m.d.sync += [self.turn.eq(turn), self.row_before.eq(turned), self.row.eq(row_next)]
+            with m.If(~piece.goes_on):
                 m.d.comb += row_next.eq(0)
                 m.d.sync += self.this_row.eq(self.first_row)
+            if self.abrupt:
+                with m.Elif(piece.begins):
+                    m.d.comb += row_next.eq(1)
+                    m.d.sync += self.this_row.eq(self.second_row)
+            with m.Else():
+                m.d.comb += row_next.eq(self.row + 1)
+                m.d.sync += self.this_row.eq(self.port.data)
 
-    def take_turns(self, m: Module, *, go: Value, near: Value, here: Value, row: Value) -> None:
-        """Another session's ident. ``near`` and ``here``: the words at stage 2 and 3, where the turn
-        bubble comes. ``row``: the session's, as soon as the bubble is at stage 3."""
+    def take_turns(self, m: Module, *, go: Value, words: tuple[Any, Any], row: Value) -> None:
+        """Another session's ident. The turn bubble comes by in the first of ``words``, then in the second one. There,
+        ``row`` is that session's; if the ident is ``abrupt`` it is loaded with the rest of the state, and ``row`` is
+        the session, once the bubble has gone."""
+        near, here = words
         first, second = Signal(name=f"{self.name}_first"), Signal(name=f"{self.name}_second")
-        m.d.sync += [first.eq(near.turn & go), second.eq(here.turn & go)]
-        with m.If(here.turn):
-            m.d.comb += self.port.addr.eq(Cat(row, here.session))
-            with m.If(go):
-                m.d.sync += self.row.eq(row)
-        with m.Elif(near.turn & go):
-            m.d.comb += self.port.addr.eq(Cat(C(0, len(row)), near.session))
+        if self.abrupt:
+            m.d.sync += [first.eq(here.turn & go), second.eq(first)]
+            with m.If(here.turn & go):
+                m.d.comb += self.port.addr.eq(Cat(C(0, len(self.row)), here.session))
+            with m.Elif(first):
+                m.d.comb += self.port.addr.eq(Cat(C(1, len(self.row)), row))
+            with m.If(second):
+                m.d.sync += self.second_row.eq(self.port.data)
+        else:
+            m.d.sync += [first.eq(near.turn & go), second.eq(here.turn & go)]
+            with m.If(here.turn):
+                m.d.comb += self.port.addr.eq(Cat(row, here.session))
+                with m.If(go):
+                    m.d.sync += self.row.eq(row)
+            with m.Elif(near.turn & go):
+                m.d.comb += self.port.addr.eq(Cat(C(0, len(self.row)), near.session))
+            with m.If(second):
+                m.d.sync += self.this_row.eq(self.port.data)
         with m.If(first):
             m.d.sync += self.first_row.eq(self.port.data)
-        with m.If(second):
-            m.d.sync += self.this_row.eq(self.port.data)

@@ -13,10 +13,12 @@ import pytest
 from tag34_hdl.layouts import IDENT_BITS, Shape
 from tag34_hdl.receive.fields import BEGIN_STRING, OURS, THEIRS
 from tag34_hdl.receive.wide_fields import WideFields
-from tag34_sim.messages import Peer
-from tests.hdl.bench import Simulation
+from tag34_sim import hostile
+from tag34_sim.golden import Framer
+from tag34_sim.messages import SENDING_TIME, Peer, encode, frame
+from tests.hdl.bench import Simulation, refusal
 from tests.hdl.messages import fields_of
-from tests.hdl.receive.test_fields import random_message
+from tests.hdl.receive.test_fields import DATA, FLAGS, HEADER, NUMBERS, random_message
 
 WIDTHS = (2, 4, 8)
 SOH = b"\x01"
@@ -231,7 +233,7 @@ def run_streams(
 
 
 def stream_of(messages: Iterable[bytes], rng: random.Random, *, cuts: float = 0.0, gaps: float = 0.0) -> Stream:
-    """Messages one behind the other; a share ``cuts`` of them breaks off, before a share ``gaps`` there is something."""
+    """Messages one behind the other; a share ``cuts`` breaks off, a share ``gaps`` has something before it."""
     stream = Stream()
     for raw in messages:
         if rng.random() < gaps:
@@ -246,3 +248,171 @@ def stream_of(messages: Iterable[bytes], rng: random.Random, *, cuts: float = 0.
 def test_random_messages(width: int, cuts: float, cut: float, pause: float, slow: float, rng: random.Random) -> None:
     stream = stream_of((random_message(rng) for _ in range(60)), rng, cuts=cuts, gaps=0.3)
     run_streams([stream], rng, width, cut=cut, bubble=cut, pause=pause, slow=slow)
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_messages_begin_in_every_lane(width: int, rng: random.Random) -> None:
+    """Back to back, with a trailer that ends in the piece in which the next message begins, and the shortest ones."""
+    stream = Stream()
+    for _ in range(3 * width):
+        stream.data += b"x" * (len(stream.data) % 2 + rng.randrange(2))
+        stream.message(PEER.order(rng.randrange(1, 10**6), "y" * rng.randrange(width)))
+        stream.message(frame(b"35=%c\x01" % rng.choice(b"A42D"), begin_string="FIX"))
+        stream.message(frame(b"35=D\x0149=PEER\x01", begin_string="FIX"))
+    bench = run_streams([stream], rng, width, slow=0.4)
+    assert not bench.stalls, "legal traffic"
+
+
+def spread(text: str, width: int) -> Iterator[bytes]:
+    """Messages with ``text`` behind 35=D, 49 and 56, at each lane."""
+    for pad in range(width):
+        yield frame(b"35=D\x0149=PEER\x0156=TAG34\x0150=" + b"x" * pad + SOH + text.encode().replace(b"|", SOH))
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_F2_numbers_in_every_lane(width: int, rng: random.Random) -> None:
+    texts = [f"34={number}|" for number in (*NUMBERS, 4294967294, 9999999999, 10**10, "0" * 30 + "9", "1" + "0" * 20)]
+    texts += ["34=1|34=2|", "34=|34=5|", "034=3|34=4|", "|34=5|", "58|34=5|", "34=x|34=5|", "34=12345|34=6|"]
+    texts += ["34=5|43=Y|97=Y|", "43=Y|34=5|", "43=|43=Y|34=1|", "43=N|43=Y|34=1|", "43=YY|34=1|", "97=Y|43=y|34=1|"]
+    messages = [message for text in texts for message in spread(text, width)]
+    run_streams([stream_of(messages, rng)], rng, width)
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_F2_bodies_in_every_lane(width: int, rng: random.Random) -> None:
+    messages = []
+    for pad in range(width):
+        header = [(50, "x" * pad)]
+        for number in (7, 12, 12345678, 0, 4294967295, 4294967296, "", "x", 10**10):
+            messages.append(PEER.message("4", 1, [(123, "Y"), (36, number)], header=header))
+        for flag in FLAGS:
+            messages.append(PEER.message("4", 1, [(123, flag), (36, 5), (36, 6), (123, "Y")], header=header))
+            messages.append(PEER.message("A", 1, [(98, 0), (141, flag), (141, "Y")], header=header))
+        messages.append(PEER.message("D", 1, [(36, 5), (123, "Y"), (141, "Y")], header=header))
+        messages += [
+            frame(encode([(35, kind), (50, "x" * pad), (36, 12), (123, "Y"), (141, "Y")])) for kind in ("4", "A", "D")
+        ]
+    bench = run_streams([stream_of(messages, rng)], rng, width, slow=0.2)
+    assert not bench.stalls, "no data field"
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_F2_what_ends_the_header(width: int, rng: random.Random) -> None:
+    others = [1, 7, 10, 11, 33, 36, 44, 58, 91, 95, 114, 123, 146, 213, 346, 370, 626, 631, 1127, 1130, 1157, 3434]
+    tags: list[int | str] = [*HEADER, *others, *(f"{tag}0" for tag in HEADER[::3]), *(f"0{tag}" for tag in HEADER[::3])]
+    messages = []
+    for tag in tags:
+        pad = b"x" * rng.randrange(width)
+        messages.append(frame(b"35=D\x0150=%b\x01%b=\x0134=77\x0149=PEER\x0156=TAG34\x01" % (pad, str(tag).encode())))
+    for text in ("", "=", "50", "5", "=34=1", "\x01", "034", "1128", "11289=", "Y=", "112=", "11=1"):
+        messages += spread(f"{text}|34=5|43=Y|", width)
+    run_streams([stream_of(messages, rng)], rng, width)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 9, 62, 63])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_R2_idents_of_all_lengths(width: int, size: int, rng: random.Random) -> None:
+    def text(letter: str, size: int) -> str:
+        return "".join(chr(ord(letter) + place % 13) for place in range(size))
+
+    def begin(size: int) -> str:
+        return ("FIX" + text("a", size))[: max(3, size)]
+
+    peer = Peer(begin(size), text("A", size), text("N", size))
+    peers = [peer, Peer(peer.begin_string, peer.target, peer.sender)]
+    for change in (-1, 1, 2):
+        if size + change:
+            peers += [
+                Peer(peer.begin_string, text("A", size + change), peer.target),
+                Peer(peer.begin_string, peer.sender, text("N", size + change)),
+                Peer(begin(size + change), peer.sender, peer.target),
+            ]
+    for _ in range(4):
+        place = rng.randrange(size)
+        wrong = [peer.sender, peer.target]
+        which = rng.randrange(2)
+        wrong[which] = wrong[which][:place] + "!" + wrong[which][place + 1 :]
+        peers.append(Peer(peer.begin_string, *wrong))
+    messages = []
+    for one in peers:
+        swapped = [(35, 0), (34, 1), (52, SENDING_TIME), (49, one.sender), (56, one.target)]
+        for fields in (swapped, swapped[:3] + swapped[:2:-1], swapped[:4], [*swapped, *swapped[3:]]):
+            pad = (50, "x" * rng.randrange(width))
+            messages.append(frame(encode([fields[0], pad, *fields[1:]]), begin_string=one.begin_string))
+    run_streams([stream_of([*messages, peer.heartbeat(1)], rng, gaps=0.3)], rng, width, peers=[peer], slow=0.3)
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_F2_data_fields_are_passed_over(width: int, rng: random.Random) -> None:
+    inside = b"\x01141=Y\x01123=Y\x0136=5\x01"
+    bodies: list[list[Any]] = [[(length, len(inside)), (data, inside), (36, 7)] for length, data in DATA]
+    for said in (len(inside) - 1, len(inside) + 1, 0, "0019", "000019", "0000019", "", "1x", 999999):
+        bodies.append([(95, said), (96, inside), (36, 7), (141, "Y")])
+    bodies += [[(length, len(inside)), (96, inside), (36, 7)] for length, _ in DATA]
+    bodies += [[(95, len(inside)), (58, "x"), (96, inside), (36, 7)], [(95, 3), (93, 4), (89, "36=5"), (36, 7)]]
+    bodies += [[(36, 9), (95, 5), (96, "ab\x01cd"), (123, "Y"), (141, "Y")], [(95, 1)], [(95, 999), (96, "")]]
+    messages = [
+        PEER.message(kind, 1, body, header=[(50, "x" * rng.randrange(width))]) for kind in "A4D" for body in bodies
+    ]
+    bench = run_streams([stream_of(messages, rng, gaps=0.2)], rng, width, cut=0.05, bubble=0.05, pause=0.1, slow=0.2)
+    assert bench.stalls
+
+
+@pytest.mark.rule("F2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hostile_messages(width: int, rng: random.Random) -> None:
+    """What an attacker sends; only messages of which the golden framer says that they are well framed are looked at."""
+    stream = Stream()
+    framer = Framer(4096)
+    for number in range(250):
+        aim = hostile.Aim(rng, PEER, number + 1, 64, 4096)
+        raw = rng.choice(hostile.TRICKS)(aim)
+        framer.reset()
+        frames = framer.feed(raw)
+        for one in frames:
+            if one.raw:
+                stream.message(one.raw)
+            elif one.length > 12:
+                stream.message(raw[one.offset : one.offset + one.length], one.length - 8)
+    assert len(stream.messages) > 100
+    run_streams([stream], rng, width, cut=0.05, pause=0.1, slow=0.3)
+
+
+@pytest.mark.rule("F2", "R17")
+@pytest.mark.parametrize(("chunk", "pause", "slow"), [(7, 0, 0), (30, 0.2, 0.5), (90, 0, 0.7)])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_R17_sessions_cut_into_each_other(
+    width: int, chunk: int, pause: float, slow: float, rng: random.Random
+) -> None:
+    peers = [PEER, Peer("FIX.4.2", "OTHER-ONE-WITH-A-LONG-NAME", "TAG34"), Peer("FIXT.1.1", "THIRD", "US")]
+
+    def messages(peer: Peer) -> Iterator[bytes]:
+        for number in range(12):
+            yield rng.choice(
+                (
+                    random_message(rng),
+                    peer.order(number + 1, "x" * rng.randrange(9), possdup=rng.random() < 0.3),
+                    peer.gap_fill(number + 1, number + 5, possdup=True),
+                    peer.message("A", number + 1, [(95, 9), (96, b"a\x01141=Y\x01c"), (141, rng.choice("YN"))]),
+                )
+            )
+
+    streams = [stream_of(messages(peer), rng, cuts=0.1, gaps=0.1) for peer in peers]
+    run_streams(streams, rng, width, peers=peers, chunk=chunk, cut=0.05, bubble=0.05, pause=pause, slow=slow)
+
+
+@pytest.mark.parametrize("window", [2, 16, 1000])
+def test_low_bits_of_every_window(window: int, rng: random.Random) -> None:
+    numbers = [rng.randrange(1, 10 ** rng.randint(1, 9)) for _ in range(25)]
+    messages = [PEER.gap_fill(number, number + rng.randrange(1, 99), possdup=True) for number in numbers]
+    run_streams([stream_of(messages, rng)], rng, 8, window=window)
+
+
+def test_width_one_is_refused() -> None:
+    assert refusal(lambda: WideFields(Shape())) == "width must be 2, 4 or 8, not 1"
