@@ -66,6 +66,9 @@ class WideFields(wiring.Component):
     Members:
         go: the words advance. It has to be 0 in the cycle after one with ``stall``.
         word: at stage 1.
+        back: what is at stages 1 and 2, and in the piece at stage 3 stands behind a start or the end of field 9, comes
+            once more; nothing else that is looked for is in that piece.
+        full: the word at stage 3 is done with.
         start: the lane with the X of ``8=FIX`` with which a message begins; ``body_end``: the last byte of the body is
             in this piece. Both belong to the word at stage 3.
         done: the message has been dealt with.
@@ -91,6 +94,8 @@ class WideFields(wiring.Component):
             {
                 "go": In(1),
                 "word": In(shape.word),
+                "back": In(1),
+                "full": In(1),
                 "start": In(shape.width),
                 "body_end": In(1),
                 "done": In(1),
@@ -123,7 +128,12 @@ class WideFields(wiring.Component):
         classes_2 = Signal(CLASS_BITS * width)
         equals_2 = {tag: Signal(width, name=f"equals_{tag}") for tag in ("34", "36", "49", "56")}
         with m.If(go):
-            m.d.sync += [word_2.eq(self.word), classes_2.eq(Cat(classify(raw[lane]) for lane in every))]
+            m.d.sync += [
+                word_2.eq(self.word),
+                word_2.mask.eq(Mux(self.back, 0, self.word.mask)),
+                word_2.full.eq(self.word.full & ~self.back),
+            ]
+            m.d.sync += [classes_2.eq(Cat(classify(raw[lane]) for lane in every))]
             for tag, equals in equals_2.items():
                 found = Cat(raw.spell(lane, f"|{tag}=") for lane in every)
                 if tag != "36":  # Behind an empty field nothing is of the header.
@@ -135,7 +145,9 @@ class WideFields(wiring.Component):
         # -- Stage 2 to 3: words
         codes = [classes_2.word_select(lane, CLASS_BITS) for lane in every]
         lanes = Lanes(m, codes, LONGEST + 1, "lanes")
-        mask_2 = word_2.mask
+        mask_2 = Signal(width)
+        full_2 = Signal()
+        m.d.comb += [mask_2.eq(Mux(self.back, 0, word_2.mask)), full_2.eq(word_2.full & ~self.back)]
         sohs_2 = Signal(width)
         m.d.comb += sohs_2.eq(Cat(lanes.has(lane, "|") for lane in every))
 
@@ -157,6 +169,8 @@ class WideFields(wiring.Component):
         with m.If(go):
             m.d.sync += [
                 word_3.eq(word_2),
+                word_3.mask.eq(mask_2),
+                word_3.full.eq(full_2),
                 classes_3.eq(classes_2),
                 sohs_3.eq(sohs_2),
                 unlike_header.eq(Cat(ends_header(lanes, lane) for lane in every) & mask_2),
@@ -183,10 +197,12 @@ class WideFields(wiring.Component):
             tags_of = [length_tag(lanes, lane) for lane in every]
             m.d.sync += [signal.eq(tags) for signal, tags in zip(length_tags, tags_of, strict=True)]
             m.d.sync += lengths.eq(Cat(tags.any() for tags in tags_of) & mask_2)
-            with m.If(word_2.full):
+            with m.If(full_2):
                 lanes.go_on()
         for tag, number in zip(("34", "36"), numbers, strict=True):
-            number.decode(m, go, equals_2[tag], codes, mask_2, word_2.full)
+            number.decode(m, go, equals_2[tag], codes, mask_2, mask_2[width - 1])
+        with m.If(go & self.back):
+            m.d.sync += [number.run.eq(0) for number in numbers]
         idents_3 = {"49": theirs, "56": ours}
         ident_runs, ident_begins, ident_ends, ident_pieces = {}, {}, {}, {}
         for tag in idents_3:
@@ -197,7 +213,7 @@ class WideFields(wiring.Component):
             ident_pieces[tag] = piece = Piece(
                 valid=go,
                 data=word_3.data,
-                full=word_3.full,
+                full=self.full,
                 compared=Signal(width, name=f"compared_{tag}"),
                 begins=Signal(name=f"has_{tag}"),
                 turn=Signal(range(width), name=f"place_{tag}"),
@@ -218,11 +234,13 @@ class WideFields(wiring.Component):
                     piece.turn.eq(place_of(first_of(equals_2[tag], APART))),
                     piece.goes_on.eq(member[width] & ~from_lanes[width - 1]),
                 ]
-                with m.If(word_2.full):
+                with m.If(mask_2[width - 1]):
                     m.d.sync += run.eq(member[width])
+                with m.If(self.back):
+                    m.d.sync += run.eq(0)
 
         # -- Stage 3: what the message is about
-        mask, full, sohs = word_3.mask, word_3.full, sohs_3
+        mask, full, sohs = word_3.mask, self.full, sohs_3
         active = Signal()  # in a message, before the end of its body
         in_header = Signal()
         is_data_body = Signal()
@@ -233,12 +251,14 @@ class WideFields(wiring.Component):
         pending = Signal()  # a message has begun, what was found is still the one's before
         older = Signal()  # since so long that this one has been dealt with if the pipeline goes on
         starts = Signal()
+        reads = Signal()  # the piece is of the message under way
         takes = Signal()  # what the piece holds is taken over
         reset = Signal()
         m.d.comb += [
             starts.eq(self.start.any()),
+            reads.eq(go & active & ~starts & ~self.back),
             reset.eq(pending & (~self.complete | self.done | (older & go))),
-            takes.eq(go & active & ~starts & (~pending | older | ~self.complete)),
+            takes.eq(reads & (~pending | older | ~self.complete)),
         ]
         header_to = Signal(width)  # the header goes on to these lanes
         wide_to = Signal(width)  # no length field of a data body up to these lanes
@@ -246,7 +266,7 @@ class WideFields(wiring.Component):
         m.d.comb += [
             header_to.eq(Cat(in_header & ~unlike_header[: lane + 1].any() for lane in every)),
             may_enter.eq(active & ~starts & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
-            enters.eq(go & may_enter & lengths.any()),
+            enters.eq(go & ~self.back & may_enter & lengths.any()),
             wide_to.eq(Cat(~is_data_body & ~lengths[: lane + 1].any() for lane in every)),
             self.stall.eq(enters | (is_data_body & (body.busy | go))),
         ]
@@ -292,7 +312,7 @@ class WideFields(wiring.Component):
         m.d.comb += single.eq(
             Cat((Cat(type_marks[lane - 2] for lane in every) & type_ends[symbol]).any() for symbol in TYPES)
         )
-        with m.If(go & active & ~starts):
+        with m.If(reads):
             with m.If((type_equals & mask).any()):
                 m.d.sync += found_35.eq(1)
             with m.If(full):
@@ -324,7 +344,7 @@ class WideFields(wiring.Component):
         for tag, unit, reach_of in (("34", seq, header_to), ("36", new_seq, wide_to)):
             its = Signal(name=f"its_{tag}")
             m.d.comb += its.eq(live[tag] | begins(tag, unit.begins & reach_of))
-            with m.If(go & active & ~starts):
+            with m.If(reads):
                 m.d.sync += live[tag].eq(its & ~unit.ends)
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
@@ -342,7 +362,7 @@ class WideFields(wiring.Component):
         # Flags
         for tag, flag in flags.items():
             where = header_to if FLAGS[tag].startswith("poss") else wide_to
-            with m.If(go & active & ~starts & (found_flags[tag] & where).any()):
+            with m.If(reads & (found_flags[tag] & where).any()):
                 m.d.sync += sought[tag].eq(0)
             with m.If(takes & sought[tag] & (yes[tag] & where).any()):
                 m.d.sync += [flag.eq(1), flag_changed.eq(1)]
@@ -407,7 +427,7 @@ class WideFields(wiring.Component):
             its_4 = Signal(name=f"its_{tag}_4")
             m.d.sync += its_4.eq(takes & its)
             unit.follow(m, ident_pieces[tag], session_3)
-            with m.If(go & active & ~starts):
+            with m.If(reads):
                 m.d.sync += live[tag].eq(its & ~ident_ends[tag])
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
@@ -464,7 +484,7 @@ class WideFields(wiring.Component):
                 *(pending.eq(1), older.eq(self.start[:5].any())),
                 body.busy.eq(0),
             ]
-        with m.Elif(go & unlike_header.any()):
+        with m.Elif(go & ~self.back & unlike_header.any()):
             m.d.sync += in_header.eq(0)
         m.d.comb += [
             self.settled.eq(settled | self.complete),

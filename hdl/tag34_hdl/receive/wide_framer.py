@@ -252,7 +252,11 @@ class WideFramer(wiring.Component):
         with m.If(step):
             with m.If((stage == Stage.HUNT) | (ends & ~bad_trailer)):
                 m.d.sync += stage.eq(
-                    Mux((candidates & seen.closed & ~seen.crowded).any(), Stage.LENGTH, Mux(candidates.any(), Stage.BEGIN, Stage.HUNT))
+                    Mux(
+                        (candidates & seen.closed & ~seen.crowded).any(),
+                        Stage.LENGTH,
+                        Mux(candidates.any(), Stage.BEGIN, Stage.HUNT),
+                    )
                 )
             with m.If(begins & seen.soh.any()):
                 m.d.sync += stage.eq(Stage.LENGTH)
