@@ -269,7 +269,6 @@ class Packer(wiring.Component):
                     & other
                     & self.settled
                     & ~self.closed
-                    & ~self.clear
                     & ~showing
                     & ~fetched
                     & ~waiting
