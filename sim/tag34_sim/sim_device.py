@@ -244,6 +244,7 @@ class SimDevice(CheckedDevice):
 def open_sim(
     rest: str,
     *,
+    width: int = 1,
     sessions: int = 1,
     window: int = 64,
     max_message: int = 4096,
@@ -260,10 +261,11 @@ def open_sim(
     if rest not in ("", "verilator", "amaranth"):
         raise DeviceError(f"sim: takes verilator or amaranth behind the colon, not {rest!r}")
     if options:
-        known = "sessions, window, max_message, hold, hold_limit"
+        known = "width, sessions, window, max_message, hold, hold_limit"
         raise DeviceError(f"sim: has the options {known}, not {', '.join(sorted(options))}")
     try:
         shape = Shape(
+            width=width,
             sessions=sessions,
             window=max(2, window),
             max_message=max(64, max_message),
