@@ -68,14 +68,14 @@ class Outbound:
         self._payload, self._valid = Pin(stream.p.as_value()), Pin(stream.valid)
 
     def offer(self, ctx: Any, dice: Dice, pause: int) -> None:
-        """Before the edge."""
+        """Behind an edge."""
         if not self.offered and self.waiting and not dice.chance(pause):
             self.offered = True
             self._payload.set(ctx, self.waiting[0])
         self._valid.set(ctx, int(self.offered))
 
     def taken(self, ready: int) -> None:
-        """Behind the edge; ``ready`` as it was before."""
+        """In the same cycle; ``ready`` as the core answers."""
         if self.offered and ready:
             self.waiting.popleft()
             self.offered = False
@@ -157,6 +157,7 @@ class AmaranthCore:
         self._step()
         self._bus.update(read=0)
         self._step()
+        self._step()
         return self._read_data
 
     def run(self, limit: int) -> bool:
@@ -189,7 +190,7 @@ class AmaranthCore:
             yield layout.const(beat).as_bits()
 
     def _step(self) -> None:
-        """One cycle: :meth:`_drive` offers, the clock rises, :meth:`_drive` collects."""
+        """One cycle: the clock rises, :meth:`_drive` offers and collects."""
         self._simulator.advance()
         self._simulator.advance()
         self.cycles += 1
@@ -201,12 +202,8 @@ class AmaranthCore:
         takers = (self._deliver.collect, self._tx.collect, self._collect_record)
         readies = [Pin(port.ready) for port in outputs]
         bus = {name: Pin(getattr(core, name)) for name in self._bus}
-        tick = ctx.tick().sample(
-            *(port.ready for port in inputs),
-            *(port.valid for port in outputs),
-            *(port.p.as_value() for port in outputs),
-        )
         while True:
+            await ctx.tick()
             for port in inputs:
                 port.offer(ctx, self._dice, self._pause_in)
             ready = [not self._dice.chance(self._pause_out) for _ in outputs]
@@ -215,12 +212,11 @@ class AmaranthCore:
             for name, word in self._bus.items():
                 bus[name].set(ctx, word)
 
-            _, _, *sampled = await tick
-            for port, was_ready in zip(inputs, sampled[:3], strict=True):
-                port.taken(was_ready)
-            for take, valid, payload, taken in zip(takers, sampled[3:6], sampled[6:9], ready, strict=True):
-                if valid and taken:
-                    take(payload)
+            for port in inputs:
+                port.taken(ctx.get(port.ready))
+            for take, port, taken in zip(takers, outputs, ready, strict=True):
+                if taken and ctx.get(port.valid):
+                    take(ctx.get(port.p.as_value()))
             self._idle = bool(ctx.get(core.idle))
             self._read_data = ctx.get(core.read_data)
             await ctx.delay(PERIOD / 2)

@@ -1,74 +1,107 @@
 // Drives the Verilated core from queues: whole chunks go in, whole messages come out, one call from Python moves them all.
-// Verilator spells a double underscore in a port's name ___05F. The widths of the payloads come from the build (-D): they are those of tag34_hdl.layouts.Shape.
+// The core stands in a ring of registers (harness.v): a cycle is one evaluation. The widths come from the build (-D): they are those of tag34_hdl.layouts.Shape.
 #include <cstdint>
-#include <cstring>
 #include <deque>
 #include <vector>
 
-#include "Vtag34_core.h"
+#include "Vtag34_harness.h"
 #include "verilated.h"
 
 namespace {
 
-// A payload port is an integer or an array of 32-bit words, depending on its width. What goes in is packed once, before its turn comes.
-struct Packed {
-    uint32_t words[4] = {};
-    void put(unsigned low, unsigned bits, uint64_t value) {
-        for (unsigned i = 0; i < bits; i++) words[(low + i) / 32] |= uint32_t(value >> i & 1) << ((low + i) % 32);
+// Bytes on their way into the core: of one session, handed out beat by beat.
+struct Chunk {
+    uint16_t session;
+    bool mark_last;
+    std::vector<uint8_t> bytes;
+};
+
+struct Header {
+    uint16_t session;
+    uint32_t msg_type;
+    uint64_t seq;
+    bool replay, body;
+};
+
+struct Beat {
+    uint64_t data;
+    unsigned count;
+    uint16_t session;
+    bool last;
+};
+
+struct Beats {
+    std::deque<Chunk> chunks;
+    size_t at = 0;  // in the first chunk
+
+    bool empty() const { return chunks.empty(); }
+    void push(uint16_t session, const uint8_t* bytes, size_t size, bool mark_last) {
+        if (size) chunks.push_back({session, mark_last, std::vector<uint8_t>(bytes, bytes + size)});
+    }
+    Beat front() const {
+        const Chunk& chunk = chunks.front();
+        const size_t left = chunk.bytes.size() - at;
+        Beat beat{0, unsigned(left < WIDTH ? left : WIDTH), chunk.session, chunk.mark_last && left <= WIDTH};
+        for (unsigned i = 0; i < beat.count; i++) beat.data |= uint64_t(chunk.bytes[at + i]) << 8 * i;
+        return beat;
+    }
+    void pop() {
+        at += WIDTH;
+        if (at < chunks.front().bytes.size()) return;
+        chunks.pop_front();
+        at = 0;
     }
 };
-template <typename T> void offer(T& port, const Packed& packed) {
-    port = T(packed.words[0] | uint64_t(packed.words[1]) << 32);
-}
-template <std::size_t N> void offer(VlWide<N>& port, const Packed& packed) {
-    for (std::size_t i = 0; i < N; i++) port[i] = packed.words[i];
-}
-template <typename T> uint64_t get(const T& port, unsigned low, unsigned bits) {
-    return (uint64_t(port) >> low) & (bits == 64 ? ~uint64_t(0) : (uint64_t(1) << bits) - 1);
-}
-template <std::size_t N> uint64_t get(const VlWide<N>& port, unsigned low, unsigned bits) {
-    uint64_t value = 0;
-    for (unsigned i = 0; i < bits; i++) value |= uint64_t(port[(low + i) / 32] >> ((low + i) % 32) & 1) << i;
-    return value;
-}
-
-constexpr unsigned COUNT_AT = 8 * WIDTH, SESSION_AT = COUNT_AT + COUNT_BITS, LAST_AT = SESSION_AT + SESSION_BITS;
-constexpr unsigned RECORD_WORDS = (RECORD_BITS + 31) / 32;
 
 // Messages that came out: all bytes in a row, and where each message ends.
 struct Output {
     std::vector<uint8_t> bytes;
     std::vector<uint32_t> ends;
+
+    void collect(uint64_t data, unsigned count, bool last) {
+        for (unsigned i = 0; i < count; i++) bytes.push_back(data >> 8 * i & 255);
+        if (last) ends.push_back(bytes.size());
+    }
+    // An unfinished message stays.
+    void clear() {
+        bytes.erase(bytes.begin(), bytes.begin() + (ends.empty() ? 0 : ends.back()));
+        ends.clear();
+    }
+};
+
+// What is counted of the streams; verilator.py has the same structure, and says what is what.
+struct Counts {
+    uint64_t cycles, rx_beats, rx_stalls, deliver_beats, tx_beats, deliver_stalls, tx_stalls, records_stalls, rx_first, rx_last;
 };
 
 struct Core {
     VerilatedContext context;
-    Vtag34_core top{&context, "core"};
-    std::deque<Packed> rx, body, headers;
+    Vtag34_harness top{&context, "core"};
+    Beats rx, body;
+    std::deque<Header> headers;
     Output deliver, tx;
     std::vector<uint8_t> records;
+    Counts counts{};
     uint64_t cycles = 0;
     uint64_t random = 88172645463325252ull;
     unsigned stall_in = 0, stall_out = 0;  // of 256
     bool rx_offered = false, body_offered = false, header_offered = false;
+    bool deliver_ready = false, tx_ready = false, records_ready = false;
 
     Core() {
         top.clk = 0;
-        top.rst = 1;
+        top.next_rst = 1;
         top.eval();
-        clock();
-        clock();
-        top.rst = 0;
-        top.eval();
+        for (int i = 0; i < 3; i++) edge();
+        top.next_rst = 0;
+        edge();
     }
     ~Core() { top.final(); }
 
-    // Nothing in the design looks at the falling edge: it comes along with the next inputs.
-    void clock() {
-        top.clk = 1;
+    // Both edges of the harness's clock are rising edges of the core's (verilator.py sees to it): what was set is what the core has now.
+    void edge() {
+        top.clk = !top.clk;
         top.eval();
-        top.clk = 0;
-        cycles++;
     }
     bool chance(unsigned of256) {
         if (!of256) return false;
@@ -77,70 +110,88 @@ struct Core {
         random ^= random << 17;
         return (random >> 24 & 255) < of256;
     }
-    template <typename P> void collect(Output& out, const P& payload) {
-        const uint64_t data = get(payload, 0, 8 * WIDTH);
-        const unsigned count = get(payload, COUNT_AT, COUNT_BITS);
-        for (unsigned i = 0; i < count; i++) out.bytes.push_back(data >> (8 * i) & 255);
-        if (get(payload, LAST_AT, 1)) out.ends.push_back(out.bytes.size());
-    }
 
     // One cycle. What is offered stays offered until it is taken, whatever the dice say.
     void step() {
         if (!rx_offered && !rx.empty() && !chance(stall_in)) {
             rx_offered = true;
-            offer(top.rx___05Fpayload, rx.front());
+            const Beat beat = rx.front();
+            top.next_rx_data = beat.data;
+            top.next_rx_count = beat.count;
+            top.next_rx_session = beat.session;
         }
         if (!body_offered && !body.empty() && !chance(stall_in)) {
             body_offered = true;
-            offer(top.send_body___05Fpayload, body.front());
+            const Beat beat = body.front();
+            top.next_body_data = beat.data;
+            top.next_body_count = beat.count;
+            top.next_body_session = beat.session;
+            top.next_body_last = beat.last;
         }
         if (!header_offered && !headers.empty() && !chance(stall_in)) {
             header_offered = true;
-            offer(top.send_header___05Fpayload, headers.front());
+            const Header& header = headers.front();
+            top.next_header_session = header.session;
+            top.next_header_msg_type = header.msg_type;
+            top.next_header_seq = header.seq;
+            top.next_header_replay = header.replay;
+            top.next_header_body = header.body;
         }
-        top.rx___05Fvalid = rx_offered;
-        top.send_body___05Fvalid = body_offered;
-        top.send_header___05Fvalid = header_offered;
-        top.deliver___05Fready = !chance(stall_out);
-        top.tx___05Fready = !chance(stall_out);
-        top.records___05Fready = !chance(stall_out);
-        top.eval();
-        if (rx_offered && top.rx___05Fready) {
-            rx.pop_front();
-            rx_offered = false;
+        top.next_rx_valid = rx_offered;
+        top.next_body_valid = body_offered;
+        top.next_header_valid = header_offered;
+        top.next_deliver_ready = deliver_ready = !chance(stall_out);
+        top.next_tx_ready = tx_ready = !chance(stall_out);
+        top.next_records_ready = records_ready = !chance(stall_out);
+        edge();
+        cycles++;
+        counts.cycles++;
+        if (rx_offered) {
+            if (top.rx_ready) {
+                rx.pop();
+                rx_offered = false;
+                counts.rx_beats++;
+                counts.rx_last = cycles;
+                if (!counts.rx_first) counts.rx_first = cycles;
+            } else {
+                counts.rx_stalls++;
+            }
         }
-        if (body_offered && top.send_body___05Fready) {
-            body.pop_front();
+        if (body_offered && top.body_ready) {
+            body.pop();
             body_offered = false;
         }
-        if (header_offered && top.send_header___05Fready) {
+        if (header_offered && top.header_ready) {
             headers.pop_front();
             header_offered = false;
         }
-        if (top.deliver___05Fvalid && top.deliver___05Fready) collect(deliver, top.deliver___05Fpayload);
-        if (top.tx___05Fvalid && top.tx___05Fready) collect(tx, top.tx___05Fpayload);
-        if (top.records___05Fvalid && top.records___05Fready) {
-            uint32_t words[RECORD_WORDS];
-            for (unsigned i = 0; i < RECORD_WORDS; i++) words[i] = top.records___05Fpayload[i];
-            const uint8_t* raw = reinterpret_cast<const uint8_t*>(words);
-            records.insert(records.end(), raw, raw + RECORD_BYTES);
+        if (top.deliver_valid) {
+            if (deliver_ready) {
+                deliver.collect(top.deliver_data, top.deliver_count, top.deliver_last);
+                counts.deliver_beats++;
+            } else {
+                counts.deliver_stalls++;
+            }
         }
-        clock();
+        if (top.tx_valid) {
+            if (tx_ready) {
+                tx.collect(top.tx_data, top.tx_count, top.tx_last);
+                counts.tx_beats++;
+            } else {
+                counts.tx_stalls++;
+            }
+        }
+        if (top.records_valid) {
+            if (records_ready) {
+                const uint8_t* raw = reinterpret_cast<const uint8_t*>(&top.records[0]);
+                records.insert(records.end(), raw, raw + RECORD_BYTES);
+            } else {
+                counts.records_stalls++;
+            }
+        }
     }
-    bool rests() const { return rx.empty() && body.empty() && headers.empty() && top.idle; }
+    bool rests() const { return top.idle && rx.empty() && body.empty() && headers.empty(); }
 };
-
-void push_beats(std::deque<Packed>& queue, uint16_t session, const uint8_t* bytes, size_t size, bool mark_last) {
-    for (size_t at = 0; at < size; at += WIDTH) {
-        Packed beat;
-        size_t count = 0;
-        for (; count < WIDTH && at + count < size; count++) beat.put(8 * count, 8, bytes[at + count]);
-        beat.put(COUNT_AT, COUNT_BITS, count);
-        beat.put(SESSION_AT, SESSION_BITS, session);
-        beat.put(LAST_AT, 1, mark_last && at + WIDTH >= size);
-        queue.push_back(beat);
-    }
-}
 
 }  // namespace
 
@@ -157,36 +208,32 @@ void tag34_stalls(void* handle, uint64_t seed, unsigned in, unsigned out) {
 }
 
 void tag34_receive(void* handle, uint16_t session, const uint8_t* bytes, size_t size) {
-    push_beats(static_cast<Core*>(handle)->rx, session, bytes, size, false);
+    static_cast<Core*>(handle)->rx.push(session, bytes, size, false);
 }
 
 void tag34_send(void* handle, uint16_t session, uint32_t msg_type, int replay, uint64_t seq, const uint8_t* bytes, size_t size) {
     Core& core = *static_cast<Core*>(handle);
-    Packed header;
-    header.put(0, SESSION_BITS, session);
-    header.put(SESSION_BITS, 32, msg_type);
-    header.put(SESSION_BITS + 32, 1, replay != 0);
-    header.put(SESSION_BITS + 33, 40, seq);
-    header.put(SESSION_BITS + 73, 1, size != 0);
-    core.headers.push_back(header);
-    push_beats(core.body, session, bytes, size, true);
+    core.headers.push_back({session, msg_type, seq, replay != 0, size != 0});
+    core.body.push(session, bytes, size, true);
 }
 
 void tag34_write(void* handle, unsigned address, uint32_t value) {
     Core& core = *static_cast<Core*>(handle);
-    core.top.address = address;
-    core.top.write_data = value;
-    core.top.write = 1;
+    core.top.next_address = address;
+    core.top.next_write_data = value;
+    core.top.next_write = 1;
     core.step();
-    core.top.write = 0;
+    core.top.next_write = 0;
 }
 
+// A register's word comes two cycles after it is asked for.
 uint32_t tag34_read(void* handle, unsigned address) {
     Core& core = *static_cast<Core*>(handle);
-    core.top.address = address;
-    core.top.read = 1;
+    core.top.next_address = address;
+    core.top.next_read = 1;
     core.step();
-    core.top.read = 0;
+    core.top.next_read = 0;
+    core.step();
     core.step();
     return core.top.read_data;
 }
@@ -195,7 +242,6 @@ uint32_t tag34_read(void* handle, unsigned address) {
 int64_t tag34_run(void* handle, int64_t limit) {
     Core& core = *static_cast<Core*>(handle);
     for (int64_t cycle = 0; cycle < limit; cycle++) {
-        core.top.eval();
         if (core.rests()) return cycle;
         core.step();
     }
@@ -219,13 +265,16 @@ const void* tag34_output(void* handle, int what, size_t* size) {
 void tag34_clear(void* handle) {
     Core& core = *static_cast<Core*>(handle);
     core.records.clear();
-    for (Output* out : {&core.deliver, &core.tx}) {
-        // An unfinished message stays.
-        const uint32_t end = out->ends.empty() ? 0 : out->ends.back();
-        out->bytes.erase(out->bytes.begin(), out->bytes.begin() + end);
-        out->ends.clear();
-    }
+    core.deliver.clear();
+    core.tx.clear();
 }
 
 uint64_t tag34_cycle_count(void* handle) { return static_cast<Core*>(handle)->cycles; }
+
+// All counts since the last call.
+void tag34_counts(void* handle, Counts* counts) {
+    Core& core = *static_cast<Core*>(handle);
+    *counts = core.counts;
+    core.counts = Counts{};
+}
 }

@@ -13,7 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -22,19 +23,23 @@ import tag34_hdl
 from tag34 import contract
 from tag34.device import DeviceError
 from tag34_hdl.layouts import Shape
+from tag34_hdl.registers import ADDRESS_BITS
 
 TOP = "tag34_core"
-COMPILE = (
-    "-std=c++17",
-    "-O2",
-    "-fPIC",
-    "-shared",
-    "-DVERILATOR=1",
-    "-DVM_COVERAGE=0",
-    "-DVM_SC=0",
-    "-DVM_TRACE=0",
-    "-faligned-new",
+#: The core in its ring of registers (harness.v).
+RING = "tag34_harness"
+#: For Verilator. Its runtime is not asked to trace, to cover or to check.
+VERILATE = (
+    *("--cc", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert", "--threads", "1"),
+    *("-Wno-fatal", "-Wno-lint", "-Wno-WIDTH", "-Wno-UNOPTFLAT"),
 )
+#: For the compiler. Nothing of this depends on the machine: a cache may be shared.
+COMPILE = (
+    *("-std=c++17", "-fPIC", "-faligned-new"),
+    *("-DVERILATOR=1", "-DVM_COVERAGE=0", "-DVM_SC=0", "-DVM_TRACE=0"),
+)
+#: What runs in every cycle, and what runs once, where the compiler's time would not pay off.
+FAST, SLOW = "-O2", "-O0"
 
 
 class BuildError(DeviceError):
@@ -91,14 +96,18 @@ _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
 def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog. Memory words that start at zero are left out: in a two-state simulation they are zero
-    anyway."""
+    """The core as Verilog."""
     from amaranth.back.verilog import convert
 
     from tag34_hdl.core import Core
     from tag34_hdl.session.message_memory import ExternalMemory
 
-    text = convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True)
+    return whole(convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True))
+
+
+def whole(text: str) -> str:
+    """The core's Verilog, from Yosys, as it is simulated: with the message memory. Memory words that start at zero are
+    left out: in a two-state simulation they are zero anyway."""
     return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text) + MEMORY
 
 
@@ -113,11 +122,26 @@ def content_key(shape: Shape, harness: str) -> str:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
-    tools = [metadata.version("amaranth"), str(verilator_root()), compiler(), sys.platform, *COMPILE]
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        tools.append(metadata.version("verilator"))
-    digest.update(repr((shape, harness, tools)).encode())
+    digest.update(packaged("harness.v").encode())
+    digest.update(repr((shape, harness, tools())).encode())
     return digest.hexdigest()[:24]
+
+
+def tools() -> list[str]:
+    """What compiles here, and how."""
+    found = [
+        metadata.version("amaranth"),
+        str(verilator_root()),
+        compiler(),
+        sys.platform,
+        *VERILATE,
+        *COMPILE,
+        FAST,
+        SLOW,
+    ]
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        found.append(metadata.version("verilator"))
+    return found
 
 
 @contextlib.contextmanager
@@ -136,10 +160,34 @@ def run(command: list[str], **options: object) -> None:
         raise BuildError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{tail}")
 
 
+def run_all(commands: Iterable[list[str]]) -> None:
+    """Run tools side by side; BuildError of the first that fails."""
+    with ThreadPoolExecutor() as pool:
+        for _ in pool.map(run, commands):
+            pass
+
+
+def packaged(name: str) -> str:
+    """The text of a file that comes with this package."""
+    return importlib.resources.files(__package__).joinpath(name).read_text()
+
+
+def harness_source() -> str:
+    """What drives the compiled core, C++."""
+    return packaged("harness.cpp")
+
+
 def build(shape: Shape) -> Path:
     """The shared library for ``shape``, built if it is not in the cache. Raises BuildError."""
-    harness = importlib.resources.files(__package__).joinpath("harness.cpp").read_text()
-    key = content_key(shape, harness)
+    name = f"core-{content_key(shape, harness_source())}"
+    return cached(name, lambda work, library: compile_core(shape, verilog, work, library))
+
+
+def cached(name: str, make: Callable[[Path, Path], None], suffix: str = ".so") -> Path:
+    """The shared library ``name`` (or what else ``suffix`` says) of the cache.
+
+    If it is not there, ``make`` makes it, in a folder that it is given and that is gone afterwards. Raises BuildError.
+    """
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,66 +198,104 @@ def build(shape: Shape) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
             raise BuildError(f"{folder} belongs to somebody else") from None
-    library = folder / f"core-{key}.so"
+    library = folder / f"{name}{suffix}"
     if library.exists():
         return library
     try:
-        with locked(folder / f"core-{key}.lock"):
+        with locked(folder / f"{name}.lock"):
             if not library.exists():
                 with tempfile.TemporaryDirectory(dir=folder) as work:
-                    compile_core(shape, harness, Path(work), library)
+                    make(Path(work), library)
     except OSError as error:
         raise BuildError(f"cannot build in {folder}: {error}") from error
     return library
 
 
-def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
-    """Gateware to Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
+def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, library: Path) -> None:
+    """The core's Verilog, which ``source`` makes, to C++ to ``library``, in the folder ``work``. Raises BuildError."""
     root = verilator_root()
-    (work / "core.v").write_text(verilog(shape))
-    (work / "harness.cpp").write_text(harness)
-    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    run(
-        [
-            str(root / "bin" / "verilator_bin"),
-            *(
-                "--cc",
-                "-O3",
-                "--x-assign",
-                "fast",
-                "--x-initial",
-                "fast",
-                "--no-assert",
-                "-Wno-fatal",
-                "-Wno-WIDTH",
-                "-Wno-UNOPTFLAT",
-            ),
-            *("--top-module", TOP, "--prefix", f"V{TOP}", "--Mdir", str(work), str(work / "core.v")),
-        ],
-        env=environment,
-    )
-    count_bits = shape.beat["count"].width
-    defines = {
+    sizes = {
         "WIDTH": shape.width,
-        "COUNT_BITS": count_bits,
+        "COUNT_BITS": shape.beat["count"].width,
         "SESSION_BITS": shape.session_bits,
         "RECORD_BITS": contract.RECORD_BITS,
-        "RECORD_BYTES": contract.RECORD_BYTES,
     }
-    include = root / "include"
-    sources = sorted(work.glob("*.cpp")) + [include / "verilated.cpp", include / "verilated_threads.cpp"]
-    fresh = work / "core.so"
+    # Both edges of the harness's clock count: a cycle is one evaluation, not two.
+    text = (source(shape) + packaged("harness.v")).replace("@(posedge clk)", "@(edge clk)")
+    (work / "core.v").write_text(text)
+    (work / "harness.cpp").write_text(harness_source())
     run(
         [
-            compiler(),
-            *COMPILE,
-            *(f"-D{name}={value}" for name, value in defines.items()),
-            *(f"-I{folder}" for folder in (work, include, include / "vltstd")),
-            *map(str, sources),
-            *("-o", str(fresh), "-pthread"),
-        ]
+            *(str(root / "bin" / "verilator_bin"), *VERILATE),
+            *(f"-G{name}={value}" for name, value in {**sizes, "ADDRESS_BITS": ADDRESS_BITS}.items()),
+            *("--top-module", RING, "--prefix", f"V{RING}", "--Mdir", str(work), str(work / "core.v")),
+        ],
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
     )
-    os.replace(fresh, library)
+    # Two files of all: headers are read twice instead of ten times, and two processors have something to do.
+    slow = {path.name for path in work.glob("*.cpp") if "Slow" in path.name or "Syms" in path.name}
+    fast = {path.name for path in work.glob("*.cpp")} - slow
+    (work / "fast.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(fast)))
+    (work / "slow.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(slow)))
+    defines = [f"-D{name}={value}" for name, value in {**sizes, "RECORD_BYTES": contract.RECORD_BYTES}.items()]
+    run_all(
+        compile_command(work / f"{name}.cc", work / f"{name}.o", level, f"-I{work}", *defines)
+        for name, level in (("fast", FAST), ("slow", SLOW))
+    )
+    objects = [work / "fast.o", work / "slow.o", runtime()]
+    run([compiler(), "-shared", *map(str, objects), "-o", str(work / "core.so"), "-pthread"])
+    os.replace(work / "core.so", library)
+
+
+def compile_command(source: Path, target: Path, *more: str) -> list[str]:
+    """The compiler's command for one file that knows Verilator."""
+    include = verilator_root() / "include"
+    folders = [f"-I{folder}" for folder in (include, include / "vltstd")]
+    return [compiler(), *COMPILE, *more, *folders, "-c", str(source), "-o", str(target)]
+
+
+def runtime() -> Path:
+    """Verilator's runtime, which is the same for all cores, built if it is not in the cache. Raises BuildError."""
+    include = verilator_root() / "include"
+    sources = [include / "verilated.cpp", include / "verilated_threads.cpp"]
+    key = hashlib.sha256(repr((tools(), [path.read_bytes() for path in sources])).encode()).hexdigest()[:24]
+
+    def make(work: Path, target: Path) -> None:
+        parts = [work / f"{path.stem}.part.o" for path in sources]
+        run_all(compile_command(path, part, FAST) for path, part in zip(sources, parts, strict=True))
+        run([compiler(), "-r", "-nostdlib", *map(str, parts), "-o", str(work / "runtime.o")])
+        os.replace(work / "runtime.o", target)
+
+    return cached(f"runtime-{key}", make, ".o")
+
+
+class Counts(ctypes.Structure):
+    """What was counted at the core's pins, in cycles and beats (``struct Counts`` of harness.cpp).
+
+    Members: ``cycles``, all of them; ``rx_beats`` taken; ``rx_stalls``, cycles in which a beat was offered at rx and
+    not taken; ``deliver_beats``, ``tx_beats``; ``deliver_stalls``, ``tx_stalls``, ``records_stalls``, cycles in which
+    the core offered something and the harness was not ready; ``rx_first``, ``rx_last``: the cycles in which the first
+    and the latest beat were taken, of a count that goes on from call to call.
+    """
+
+    _fields_ = tuple(
+        (name, ctypes.c_uint64)
+        for name in (
+            *("cycles", "rx_beats", "rx_stalls", "deliver_beats", "tx_beats"),
+            *("deliver_stalls", "tx_stalls", "records_stalls", "rx_first", "rx_last"),
+        )
+    )
+
+    cycles: int
+    rx_beats: int
+    rx_stalls: int
+    deliver_beats: int
+    tx_beats: int
+    deliver_stalls: int
+    tx_stalls: int
+    records_stalls: int
+    rx_first: int
+    rx_last: int
 
 
 class VerilatedCore:
@@ -237,6 +323,7 @@ class VerilatedCore:
             ("output", pointer, [pointer, ctypes.c_int, ctypes.POINTER(size)]),
             ("clear", None, [pointer]),
             ("cycle_count", ctypes.c_uint64, [pointer]),
+            ("counts", None, [pointer, ctypes.POINTER(Counts)]),
         ):
             function = getattr(self.library, f"tag34_{name}")
             function.restype, function.argtypes = result, arguments
@@ -285,6 +372,12 @@ class VerilatedCore:
     def cycles(self) -> int:
         """Cycles since the start."""
         return int(self.library.tag34_cycle_count(self.handle))
+
+    def counts(self) -> Counts:
+        """What was counted since the last call."""
+        counts = Counts()
+        self.library.tag34_counts(self.handle, ctypes.byref(counts))
+        return counts
 
     def close(self) -> None:
         if self.handle is not None:
