@@ -278,6 +278,7 @@ class Traffic:
             cycle += 1
             over = piece is None and not frames and idle and not (self._held and self.release)
             quiet = quiet + 1 if over else 0
+        assert self._owned == {slot for slot, _ in self._held}, "all others were given back"
 
 
 def delivered(width: int, payloads: Sequence[Any]) -> list[tuple[int, bytes]]:
