@@ -14,8 +14,8 @@ from tag34_hdl.layouts import Record, Shape
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"width": 0}, "width must be 1, not 0"),
-        ({"width": 2}, "width must be 1, not 2"),
+        ({"width": 0}, "width must be 1, 2, 4 or 8, not 0"),
+        ({"width": 3}, "width must be 1, 2, 4 or 8, not 3"),
         ({"sessions": 0}, "sessions must be 1 to 1024, not 0"),
         ({"sessions": 1025}, "sessions must be 1 to 1024, not 1025"),
         ({"window": 1}, "window must be 2 to 1024 numbers, not 1"),
