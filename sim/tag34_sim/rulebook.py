@@ -489,7 +489,7 @@ TABLES: Final = (
                 " zeros (some venues refuse them). A replay brings its number along (43=Y, 122) and leaves"
                 " `next_out` alone.",
                 golden=("composer:Composer.send",),
-                gateware=("send.composer:Composer",),
+                gateware=("send.composer:Composer", "send.next_out:NextOut"),
                 host=("replay:replay",),
             ),
             Row(

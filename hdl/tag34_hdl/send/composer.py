@@ -148,7 +148,7 @@ class Composer(wiring.Component):
             host_next.eq(body.whole & ~request_held),
             candidate.eq(Mux(host_next, body.header.session, Mux(request_held, request.session, self.next_session))),
             changes.eq(numbers.changes | ~walker.resting | turns | idents.writing),
-            numbers.session.eq(self.config_session),
+            numbers.session.eq(session_before),
             self.config_session.eq(Mux(active, session, candidate)),
         ]
         m.d.sync += [session_before.eq(self.config_session), known.eq(Mux(changes, 0, Cat(1, known)))]

@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 from ..bcd import digits_of
 
 BITS = 18
-DIGITS = 6
 STEPS_PER_CYCLE = 3
 
 

@@ -35,7 +35,8 @@ class Offer(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        filled, waits = Signal(), Signal()
+        filled = Signal()
+        waits = Signal()
         waiting = Signal.like(self.word)
         leaves = self.stream.ready | ~self.open
         m.d.comb += [self.go.eq(~waits), self.stream.valid.eq(filled & self.open)]

@@ -57,8 +57,11 @@ class Packer(wiring.Component):
         # Where the chunk goes: known before its bytes.
         fill = Signal(bits)
         total = Signal(bits + 1)
-        known, known_last = Signal(), Signal()
-        known_fill, known_total, turn = Signal.like(fill), Signal.like(total), Signal.like(fill)
+        known = Signal()
+        known_last = Signal()
+        known_fill = Signal.like(fill)
+        known_total = Signal.like(total)
+        turn = Signal.like(fill)
         m.d.comb += total.eq(fill + self.count)
         with m.If(self.go):
             m.d.sync += [
@@ -73,8 +76,11 @@ class Packer(wiring.Component):
 
         # The chunk, turned.
         turned = Signal(8 * width)
-        keep = Signal(width)  # lanes that are of the chunks before
-        held, full, last, more = Signal(), Signal(), Signal(), Signal()
+        keep = Signal(width, init=(1 << width) - 1)  # lanes that are of the chunks before
+        held = Signal()
+        full = Signal()
+        last = Signal()
+        more = Signal()
         count = Signal.like(fill)
         rotated: Value = self.data
         for bit in range(bits):

@@ -129,7 +129,8 @@ class Sources(wiring.Component):
                 m.d.sync += text_1.eq(word(checksum, chunk.place))
 
         # Block memory is slow to leave: its bytes get a register before anything is made of them.
-        valid_2, summed_2 = Signal(), Signal()
+        valid_2 = Signal()
+        summed_2 = Signal()
         shown = {name: Signal(8 * width, name=f"shown_{name}") for name in ("ident", "body", "other")}
         with m.If(self.go):
             m.d.sync += [valid_2.eq(self.valid), summed_2.eq(summed_1)]

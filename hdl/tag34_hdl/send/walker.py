@@ -69,15 +69,15 @@ class Walker(wiring.Component):
 
         # The step that was read.
         first = program.words[0]
-        at = Signal(range(len(program.words)))
+        behind = Signal(range(len(program.words) + 1), init=1)  # the step behind it in the program
         read = Signal(Word, init=first)
         read_opens = Signal()
-        body_at = Signal.like(at)
-        following = Signal.like(at)
+        body_at = Signal.like(behind, init=0)
+        following = Signal.like(behind, init=0)
         found = Signal(Word)
         with m.Switch(read.then):
             with m.Case(Then.NEXT):
-                m.d.comb += following.eq(at + 1)
+                m.d.comb += following.eq(behind)
             with m.Case(Then.BODY):
                 m.d.comb += following.eq(body_at)
             with m.Case(Then.TRAILER):
@@ -124,9 +124,12 @@ class Walker(wiring.Component):
         valid = Signal()
         opens = Signal()  # it gives the first chunk of a message
         ends = Signal()  # it is the last of a message
-        is_first, is_last = Signal(), Signal()  # this chunk of the step's
+        is_first = Signal()  # this chunk of the step's
+        is_last = Signal()
         part = Signal(lanes)  # bytes of the chunk that may be short, less one
-        moves, pulls, loads = Signal(), Signal(), Signal()
+        moves = Signal()
+        pulls = Signal()
+        loads = Signal()
         m.d.comb += [
             self.fire.eq(self.go & valid & ~(opens & self.active)),
             moves.eq((self.fire & ~opens) | self.start),
@@ -163,11 +166,11 @@ class Walker(wiring.Component):
         with m.If(loads):
             m.d.sync += [ahead.eq(read), ahead_valid.eq(known), ahead_last.eq(last)]
         with m.If((loads & known & ~read_opens) | self.start):
-            m.d.sync += [at.eq(following), read.eq(found)]
+            m.d.sync += [behind.eq(following + 1), read.eq(found)]
         with m.If(self.start):
             m.d.sync += [valid.eq(~is_last), opens.eq(0), ahead_valid.eq(0)]
         with m.If(self.abort):
-            m.d.sync += [valid.eq(0), opens.eq(0), ahead_valid.eq(0), at.eq(0), read.eq(first)]
+            m.d.sync += [valid.eq(0), opens.eq(0), ahead_valid.eq(0), behind.eq(1), read.eq(first)]
 
         changed: Value = C(0, 1)
         if width > len("8=FIX|"):

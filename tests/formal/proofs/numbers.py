@@ -6,7 +6,7 @@ from amaranth import Cat, Const, Mux, Signal, Value
 
 from tag34.contract import SEQ_DIGITS
 from tag34_hdl import bcd
-from tag34_hdl.send.decimal import BITS, DIGITS, STEPS_PER_CYCLE, Decimal
+from tag34_hdl.send.decimal import BITS, STEPS_PER_CYCLE, Decimal
 
 from ..harness import Opened, Proof, Property
 
@@ -119,7 +119,7 @@ class DecimalConversion(Proof):
     """BodyLength's conversion: the digits done so far, shifted by the bits to come, plus those bits, are the number."""
 
     component = "decimal"
-    parameters = f"{BITS} bits, {DIGITS} digits"
+    parameters = f"{BITS} bits"
     sample = True
     reach = 9
     properties = (

@@ -184,8 +184,8 @@ def test_numbers_and_idents_are_those_of_the_session(width: int, stall: float, r
 @pytest.mark.rule("S1", "S3", "R17")
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_first_beat_of_a_request_is_that_of_its_session(width: int, rng: random.Random) -> None:
-    """One cycle behind it, if the session was known as long before as it is said; where a BeginString comes or goes that
-    does not fill the first beat it may take longer."""
+    """One cycle behind it, if the session was known as long before as it is said; where a BeginString that does not
+    fill the first beat comes or goes it may take longer."""
     bench = simulation(width).component
     dut = bench.dut
     strings = ["FIX", "FIX.4.4", "FIXT.1.1"]

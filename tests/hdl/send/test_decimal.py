@@ -11,13 +11,15 @@ from tag34.contract import to_bcd
 from tag34_hdl.send.decimal import BITS, Decimal
 from tests.hdl.bench import simulate
 
-#: Cycles from a start to its digits.
-LATENCY = 7
+
+def latency(bits: int) -> int:
+    """Cycles from a start to its digits."""
+    return 1 + -(-bits // 3)
 
 
-def convert(values: list[int], pause: int) -> list[tuple[int, int]]:
+def convert(bits: int, values: list[int], pause: int) -> list[tuple[int, int]]:
     """For each value: ``digits`` when ``busy`` ends, and the cycles that it lasted. ``pause`` cycles between two."""
-    dut = Decimal()
+    dut = Decimal(bits)
     results = []
 
     async def testbench(ctx: Any) -> None:
@@ -26,7 +28,7 @@ def convert(values: list[int], pause: int) -> list[tuple[int, int]]:
             ctx.set(dut.value, value)
             await ctx.tick()
             ctx.set(dut.start, 0)
-            ctx.set(dut.value, ~value & (1 << BITS) - 1)
+            ctx.set(dut.value, ~value & (1 << bits) - 1)
             cycles = 0
             while ctx.get(dut.busy):
                 await ctx.tick()
@@ -43,14 +45,16 @@ def convert(values: list[int], pause: int) -> list[tuple[int, int]]:
 
 @pytest.mark.rule("S1")
 @pytest.mark.parametrize("pause", [0, 5])
-def test_it_converts_in_a_few_cycles(pause: int, rng: random.Random) -> None:
+@pytest.mark.parametrize("bits", [BITS, 17, 10, 9])
+def test_it_converts_in_a_few_cycles(bits: int, pause: int, rng: random.Random) -> None:
     values = sorted(
-        {0, (1 << BITS) - 1, *(10**n + d for n in range(6) for d in (-1, 0, 1)), *(1 << n for n in range(BITS))}
+        {0, (1 << bits) - 1, *(10**n + d for n in range(6) for d in (-1, 0, 1)), *(1 << n for n in range(bits))}
     )
-    values += [rng.randrange(1 << BITS) for _ in range(100)]
-    results = convert(values, pause)
+    values = [value for value in values if value < 1 << bits]
+    values += [rng.randrange(1 << bits) for _ in range(100)]
+    results = convert(bits, values, pause)
     assert [digits for digits, _ in results] == [to_bcd(value, 6) for value in values]
-    assert {1 + cycles for _, cycles in results} == {LATENCY}
+    assert {1 + cycles for _, cycles in results} == {latency(bits)}
 
 
 def test_a_start_while_busy_begins_anew() -> None:
@@ -62,7 +66,7 @@ def test_a_start_while_busy_begins_anew() -> None:
             ctx.set(dut.value, value)
             await ctx.tick().repeat(3)
         ctx.set(dut.start, 0)
-        await ctx.tick().repeat(LATENCY + 1)
+        await ctx.tick().repeat(latency(BITS) + 1)
         assert (ctx.get(dut.busy), ctx.get(dut.digits)) == (0, 0x1234)
 
     simulate(dut, testbench)
