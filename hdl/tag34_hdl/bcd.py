@@ -10,24 +10,32 @@ def digits_of(value: Value) -> list[Value]:
     return [value[i : i + 4] for i in range(0, len(value), 4)]
 
 
+def _passed_on(full: list[Value]) -> Value:
+    """Which digits a carry from below reaches, if it passes the digits that are ``full``.
+
+    It does what the carry of a binary adder does: adding one to a row of ones and zeros changes the ones from below
+    up to the first zero, and that. Adders have a fast way for it in every FPGA, a row of ANDs has not.
+    """
+    row = Cat(*full)
+    return (row + 1)[: len(full)] ^ row
+
+
 def increment(value: Value) -> Value:
     """``value`` + 1, modulo ten to the number of digits."""
-    carry: Value = Const(1, 1)
-    result = []
-    for digit in digits_of(value):
-        result.append(Mux(carry, Mux(digit == 9, 0, digit + 1), digit)[:4])
-        carry = carry & (digit == 9)
-    return Cat(*result)
+    digits = digits_of(value)
+    reached = _passed_on([digit == 9 for digit in digits])
+    return Cat(
+        Mux(carry, Mux(digit == 9, 0, digit + 1), digit)[:4] for digit, carry in zip(digits, reached, strict=True)
+    )
 
 
 def decrement(value: Value) -> Value:
     """``value`` - 1, modulo ten to the number of digits."""
-    borrow: Value = Const(1, 1)
-    result = []
-    for digit in digits_of(value):
-        result.append(Mux(borrow, Mux(digit == 0, 9, digit - 1), digit)[:4])
-        borrow = borrow & (digit == 0)
-    return Cat(*result)
+    digits = digits_of(value)
+    reached = _passed_on([digit == 0 for digit in digits])
+    return Cat(
+        Mux(borrow, Mux(digit == 0, 9, digit - 1), digit)[:4] for digit, borrow in zip(digits, reached, strict=True)
+    )
 
 
 def significant_digits(value: Value) -> Value:

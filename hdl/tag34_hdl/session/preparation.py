@@ -45,8 +45,8 @@ class Preparation(wiring.Component):
         load, fields: take over what is known of the message; in the same cycle the window is asked for ``seq_low``.
         message: as taken over.
         foreign, oversize: what only the whole message tells (R2, F5).
-        policy, phase, may_request, recovery, again_done, highest, top, top_valid, first_begin, begin_valid, entries:
-            the session's state; it stays from ``load`` on.
+        policy, phase, may_request, recovery, again_done, highest, top, top_valid, first_begin, begin_valid: of the
+            session; all stays as it is from ``load`` on. empty: the window is, a cycle later.
         expected, limit, chunk_end: from :class:`~tag34_hdl.session.expected.Expected`.
         room: there is memory for one more message of this session.
         entry_state: what the window has at the number, two cycles behind ``load``.
@@ -74,7 +74,7 @@ class Preparation(wiring.Component):
                 "top_valid": In(1),
                 "first_begin": In(NUMBER),
                 "begin_valid": In(1),
-                "entries": In(range(shape.window + 1)),
+                "empty": In(1),
                 "expected": In(NUMBER),
                 "limit": In(NUMBER),
                 "chunk_end": In(NUMBER),
@@ -137,13 +137,11 @@ class Preparation(wiring.Component):
         highest_below = Signal(NUMBER)
         highest_kept = Signal()
         chunk_ends_highest = Signal()  # a chunk ends below `highest`
-        empty = Signal()
         m.d.sync += [
             seq_below.eq(bcd.decrement(message.seq)),
             highest_below.eq(bcd.decrement(self.highest)),
             highest_kept.eq(self.top_valid & (self.top == self.highest)),
             chunk_ends_highest.eq(self.chunk_end < self.highest),
-            empty.eq(self.entries == 0),
         ]
         chunks = self.policy == Policy.CHUNK
 
@@ -176,19 +174,21 @@ class Preparation(wiring.Component):
             plan.raises.eq((above | row.R8) & above_highest),
             plan.opens.eq(opens),
             plan.asks.eq(opens | repeats),
-            plan.simple.eq(row.R8 & ~self.recovery & empty & (above_highest | is_highest) & ~is_last),
+            plan.simple.eq(row.R8 & ~self.recovery & self.empty & (above_highest | is_highest) & ~is_last),
             plan.activates.eq(row.R5 | row.R10C | (row.R8 & message.is_logon)),
             plan.halts.eq(one_of(Rule.F5, Rule.R4, Rule.R9B)),
             plan.stored.eq(~self.oversize),
         ]
-        seq_kept = self.in_window & ~row.R10B
+        # Is the highest number, this one included, in the window? What is held already makes no difference: if it is
+        # the highest one, `highest_kept` says so.
+        new_kept = self.in_window & ~rules.known.R10B
+        kept = Mux(above_highest, new_kept, highest_kept | (is_highest & new_kept))
         # A chunk that ends right below the message is as long as the range.
         with m.If(chunks & Mux(above_highest, chunk_ends, chunk_ends_highest)):
             m.d.comb += self.end.eq(self.chunk_end)
         with m.Elif(above_highest):
-            m.d.comb += self.end.eq(Mux(seq_kept, seq_below, message.seq))
+            m.d.comb += self.end.eq(Mux(kept, seq_below, message.seq))
         with m.Else():
-            kept = highest_kept | (is_highest & seq_kept)
             m.d.comb += self.end.eq(Mux(kept, highest_below, self.highest))
         with m.If(chunks & chunk_ends_highest):
             m.d.comb += self.highest_end.eq(self.chunk_end)

@@ -21,12 +21,13 @@ class Rules(wiring.Component):
     known that fits without it.
 
     Members:
-        row: one hot, the first row whose condition holds. rule: its code.
+        known: one hot, the first row whose condition holds if the window has nothing at seq.
+        row: the same, whatever the window has. rule: its code.
         held: the window has something at seq; a cycle behind all others.
         phase: of the session.
         oversize, mirror, ...: facts about the message and how its numbers compare.
 
-    Latency: facts to ``row`` and ``rule``, one cycle.
+    Latency: facts to ``known``, ``row`` and ``rule``, one cycle.
     """
 
     phase: In(Phase)
@@ -50,6 +51,7 @@ class Rules(wiring.Component):
     new_seq_above_expected: In(1)
     new_seq_above_seq: In(1)
     requested: In(1)  #: a ResendRequest with begin <= seq was decided on this connection
+    known: Out(Rows)
     row: Out(Rows)
     rule: Out(Rule)
 
@@ -83,18 +85,17 @@ class Rules(wiring.Component):
             (Rule.R10B, C(1)),
         ]
         fits = Signal(Rows)
-        known = Signal(Rows)
         earlier: Value = C(0, 1)
         for rule, condition in rows:
             m.d.comb += fits[rule.name].eq(condition & ~earlier)
             earlier = earlier | condition
-        m.d.sync += known.eq(fits)
+        m.d.sync += self.known.eq(fits)
 
-        m.d.comb += self.row.eq(known)
+        m.d.comb += self.row.eq(self.known)
         above: Value = C(0, 1)
         for rule in NEW_ABOVE:
-            above = above | known[rule.name]
-            m.d.comb += self.row[rule.name].eq(known[rule.name] & ~self.held)
+            above = above | self.known[rule.name]
+            m.d.comb += self.row[rule.name].eq(self.known[rule.name] & ~self.held)
         m.d.comb += self.row[Rule.R10A.name].eq(above & self.held)
         for bit in range(len(self.rule)):
             m.d.comb += self.rule[bit].eq(Cat(self.row[name] for name in Rows.members if Rule[name] >> bit & 1).any())

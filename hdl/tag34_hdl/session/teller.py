@@ -20,8 +20,8 @@ class Teller:
     """The sequencer's voice.
 
     A state only says which form of record it tells. The words are put together a cycle later, when all that they are
-    taken from is still as it was, and go into a queue that has room to spare for what is told before it is seen to be
-    full. So neither the words nor the permission to tell are on a long path.
+    taken from is still as it was, and go a cycle after that into a queue that has room to spare for what is told before
+    it is seen to be full. So neither the words nor the permission to tell are on a long path.
 
     Parameters:
         m: the module that tells.
@@ -44,16 +44,20 @@ class Teller:
         self._form = Signal(4)
         told = Signal()
         self._told_form = Signal(4)
+        words = Signal(Record, reset_less=True)
+        whole = Signal()
         m.submodules.record_queue = queue = fifo.SyncFIFO(width=Record.size, depth=RECORD_DEPTH)
         m.d.sync += [
             told.eq(self._tells & self.can_tell),
             self._told_form.eq(self._form),
             self.can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
             self.last_cycle.eq(cycle),
+            words.eq(self.record),
+            whole.eq(told),
         ]
         m.d.comb += [
-            queue.w_data.eq(self.record),
-            queue.w_en.eq(told),
+            queue.w_data.eq(words),
+            queue.w_en.eq(whole),
             records.valid.eq(queue.r_rdy),
             records.payload.eq(queue.r_data),
             queue.r_en.eq(records.ready),

@@ -32,7 +32,7 @@ class RulesTable(Proof):
         """Any facts; ``held`` is asked for a cycle behind the others."""
         m = self.m
         m.submodules.dut = dut = Rules()
-        facts = [name for name in dut.signature.members if name not in ("row", "rule")]
+        facts = [name for name in dut.signature.members if name not in ("known", "row", "rule")]
         self.free(*(getattr(dut, name) for name in facts))
         self.assume(~(dut.seq_is_below & dut.seq_is_expected))
         self.assume(~(dut.new_seq_above_expected & dut.new_seq_is_expected))

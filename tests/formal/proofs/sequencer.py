@@ -234,6 +234,13 @@ class SequencerProof(Proof):
         self.lemma(~self.state("WRITE BACK") | ~self.timer_starts, "timer")
         due_now = self.opened.signal("timer_due")
         self.lemma(~self.state("TIMEOUT") | ~due_now | self.timer_runs, "timer")
+        # A message of which nothing follows leaves the timer alone: it does not run.
+        simple = self.plan.simple & self.in_message
+        calm = ~self.recovery & ~self.timer_runs & ~self.timer_starts
+        self.lemma(~self.state("WAIT") | ~self.plan.simple | ~self.recovery, "simple")
+        self.lemma(~simple | ~self.state("MESSAGE") | calm, "simple")
+        self.lemma(~simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "simple")
+        self.lemma(~self.state("WAIT") | ~self.plan.simple | (self.rule == Rule.R8), "simple")
 
     def message_lemmas(self) -> None:
         """A prepared message: facts, row and plan are those of the session as it is."""
@@ -294,12 +301,17 @@ class SequencerProof(Proof):
             (plan.activates, logon),
             (plan.halts, self.among(Rule.F5, Rule.R4, Rule.R9B)),
         ):
-            self.lemma(~waits | (bit == meaning), "plan")
+            self.lemma(
+                ~waits | (bit == meaning),
+                f"plan {bit.name if hasattr(bit, 'name') else bit!r}".replace("(", "").replace(")", ""),
+            )
         # Nothing follows: what is expected then is above all that was seen, and no range is open.
         alone = (rule == Rule.R8) & ~self.recovery & (self.entries == 0) & (self.highest <= message.seq)
         self.lemma(~waits | ~plan.simple | (alone & (message.seq < largest)), "plan")
         last = self.state("MESSAGE", "WRITE BACK") & self.in_message & plan.simple
-        self.lemma(~last | (~self.recovery & (self.entries == 0) & ~self.advanced), "plan")
+        self.lemma(~last | (~self.recovery & (self.entries == 0) & ~self.advanced), "nothing follows")
+        ends = self.state(*REST, "MESSAGE", "WRITE BACK")
+        self.lemma(~(self.in_message & plan.simple) | ends, "nothing follows")
 
     def sum_lemmas(self) -> None:
         """``limit`` and ``low`` of `expected` (proofs/expected.py, here as lemmas)."""

@@ -1,0 +1,191 @@
+"""The state of a session: in registers while it is its turn, else in block memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth import Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
+
+from tag34.contract import Phase, Policy
+
+from ..layouts import NUMBER, Shape
+from .expected import Expected
+from .table import Context, Table
+from .timers import TICKS
+
+#: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999.
+Config = data.StructLayout(
+    {
+        "policy": Policy,
+        "infinity_old": 1,
+        "window_limit": NUMBER,
+        "chunk": NUMBER,
+        "resend_timeout": TICKS,
+        "resend_retries": 8,
+    }
+)
+
+#: What the host may read of a session.
+SessionState = data.StructLayout(
+    {
+        "phase": Phase,
+        "may_request": 1,
+        "recovery": 1,
+        "expected": NUMBER,
+        "highest": NUMBER,
+    }
+)
+
+
+class State:
+    """The registers of the session at hand, beside its window and :class:`Expected`.
+
+    Parameters: ``m``, the module that they are in; ``shape``; ``expected``; ``config``, of the session at hand.
+
+    Members, a register each:
+        session: whose state it is.
+        phase, may_request, highest, recovery: as the rules page calls them.
+        top, top_valid: highest number in the window. entries: numbers in it. holding: messages among them, in slots.
+            holding_all: the same, of all sessions.
+        end: of the open range, or of the one about to open (policies CLOSED and CHUNK).
+        again_done: R13a has repeated the request for this value of `expected`.
+        first_begin, begin_valid: lowest begin of the requests on this connection.
+        timer, timer_runs: the tick at which the timer ends if it runs, else what is left of it: nobody has to count.
+            timer_starts: in this transaction.
+        retries: by R14.
+        running: the timer should run, by the state of a cycle ago.
+    """
+
+    def __init__(self, m: Module, shape: Shape, expected: Expected, config: Any):
+        self._m, self._shape, self._expected, self._config = m, shape, expected, config
+        self.phase = Signal(Phase)
+        self.may_request = Signal()
+        self.highest = Signal(NUMBER)
+        self.top = Signal(NUMBER)
+        self.top_valid = Signal()
+        self.entries = Signal(range(shape.window + 1))
+        self.holding = Signal(range(shape.hold_limit + 1))
+        self.holding_all = Signal(range(shape.hold + 1))
+        self.recovery = Signal()
+        self.end = Signal(NUMBER)
+        self.again_done = Signal()
+        self.first_begin = Signal(NUMBER)
+        self.begin_valid = Signal()
+        self.timer = Signal(TICKS)
+        self.timer_runs = Signal()
+        self.timer_starts = Signal()
+        self.retries = Signal(8)
+        self.running = Signal()
+        timed = config.resend_timeout != 0
+        m.d.sync += self.running.eq((self.phase == Phase.ACTIVE) & self.recovery & self.may_request & timed)
+        # The first request of a connection has the lowest begin.
+        with m.If(~self.begin_valid):
+            m.d.sync += self.first_begin.eq(expected.value)
+
+    @property
+    def room(self) -> Value:
+        """There is memory for one more message of this session."""
+        return (self.holding != self._shape.hold_limit) & (self.holding_all != self._shape.hold)
+
+    @property
+    def shown(self) -> Value:
+        """As :data:`SessionState`."""
+        words = {"expected": self._expected.value}
+        return Cat(words.get(name, getattr(self, name, None)) for name, _ in SessionState)
+
+    def moved(self) -> list[Any]:
+        """``expected`` has moved: the timers of the open range start anew (R13a, R14)."""
+        return [self.again_done.eq(0), self.timer_starts.eq(1), self.retries.eq(0)]
+
+    def forget(self) -> list[Any]:
+        """Recovery and requests of the old numbering, or of the old connection, are forgotten."""
+        return [self.top_valid.eq(0), self.begin_valid.eq(0), self.again_done.eq(0), self.retries.eq(0)]
+
+    def open_range(self) -> list[Any]:
+        """R11 has asked."""
+        return [self.recovery.eq(1), self.again_done.eq(0), self.timer_starts.eq(1), self.retries.eq(0)]
+
+    def settle_timer(self, now: Value) -> list[Any]:
+        """The timer starts or stops, if it has to."""
+        left = Mux(self.timer_starts, self._config.resend_timeout, self.timer)
+        stops = self.timer_runs & ~self.running & ~self.timer_starts
+        starts = self.running & (self.timer_starts | ~self.timer_runs)
+        shift = Mux(stops, ~now, Mux(starts, now, 0))
+        # One adder: what is subtracted needs the carry.
+        ends = (Cat(1, left) + Cat(stops, shift))[1:]
+        return [self.timer.eq(ends), self.timer_runs.eq(self.running), self.timer_starts.eq(0)]
+
+
+class States:
+    """What all sessions have, and one of them in :class:`State`.
+
+    Parameters: ``m``; ``state``; ``expected``; ``session``, the session at hand, a register; ``sessions``.
+
+    Members:
+        wanted: whose state is to be taken up. It is there two cycles after, for :meth:`take_up`.
+        put: the state at hand is written back. busy: after a reset; nothing may be put.
+        timer_ran: as written back last.
+    """
+
+    def __init__(self, m: Module, state: State, expected: Expected, session: Signal, sessions: int):
+        self._state, self._expected, self._session = state, expected, session
+        self.wanted = Signal.like(session)
+        self.put = Signal()
+        self.busy = Signal()
+        self.timer_ran = Signal()
+        self._sessions = sessions
+        if sessions == 1:
+            return
+        self._context = context = Context(
+            top=state.top,
+            top_valid=state.top_valid,
+            entries=state.entries,
+            holding=state.holding,
+            end=state.end,
+            again_done=state.again_done,
+            first_begin=state.first_begin,
+            begin_valid=state.begin_valid,
+            timer=state.timer,
+            timer_runs=state.timer_runs,
+            retries=state.retries,
+        )
+        saved = data.StructLayout({"expected": expected.state, "rest": context.layout})
+        first_state = saved.const({"expected": {"value": 1, "low": 1}})
+        first_shown = SessionState.const({"expected": 1})
+        m.submodules.states = self._states = states = Table(saved, sessions, lambda session: first_state)
+        m.submodules.shown = self._shown = shown = Table(SessionState, sessions, lambda session: first_shown, readers=2)
+        m.d.comb += [
+            self.busy.eq(states.busy),
+            states.address.eq(self.wanted),
+            states.put.eq(self.put),
+            states.put_address.eq(session),
+            states.put_entry.rest.eq(context.word),
+            shown.address.eq(self.wanted),
+            shown.put.eq(self.put),
+            shown.put_address.eq(session),
+            Value.cast(shown.put_entry).eq(state.shown),
+            expected.restored.eq(states.entry.expected),
+        ]
+        for name, _ in expected.state:
+            m.d.comb += states.put_entry.expected[name].eq(getattr(expected, name))
+
+    def show(self, m: Module, session: Value, shown: Any) -> None:
+        """``shown`` is the state of ``session``, a cycle later, as of its last transaction."""
+        if self._sessions == 1:
+            m.d.comb += Value.cast(shown).eq(self._state.shown)
+        else:
+            m.d.comb += [self._shown.address_1.eq(session), shown.eq(self._shown.entry_1)]
+
+    def take_up(self) -> list[Any]:
+        """The state of ``wanted`` is at hand from the next cycle on."""
+        rest, shown = self._states.entry.rest, self._shown.entry
+        return [
+            self._session.eq(self.wanted),
+            self._context.load(rest),
+            self.timer_ran.eq(rest.timer_runs),
+            self._state.phase.eq(shown.phase),
+            self._state.may_request.eq(shown.may_request),
+            self._state.recovery.eq(shown.recovery),
+            self._state.highest.eq(shown.highest),
+        ]
