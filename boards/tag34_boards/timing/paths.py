@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .ring import Design
+from .sdf import Delays, Step
 from .tools import ToolError
 
 #: What Yosys and nextpnr add to a signal's name when they name a cell after it.
@@ -58,6 +59,17 @@ class Timed:
         return f"{self.start} -> {self.end} ({ways})"
 
 
+def timed(kept: Mapping[str, Any]) -> Timed:
+    """A path as :func:`dataclasses.asdict` made a mapping of it."""
+    return Timed(
+        start=Place(**kept["start"]),
+        end=Place(**kept["end"]),
+        ns=kept["ns"],
+        routing_ns=kept["routing_ns"],
+        segments=tuple(Segment(**segment) for segment in kept["segments"]),
+    )
+
+
 def place_of(cell: str, design: Design) -> Place:
     """Component and signal that a routed cell's name tells of.
 
@@ -71,31 +83,35 @@ def place_of(cell: str, design: Design) -> Place:
     return Place(part, signal) if part in design.parts else Place(design.top, rest)
 
 
-def worst_paths(report: Mapping[str, Any], design: Design) -> tuple[Timed, ...]:
-    """The paths between registers that nextpnr's report names, worst first.
-
-    Raises ToolError if the report names none.
-    """
-    found = [path_of(path["path"], design) for path in report.get("critical_paths", ()) if path["from"] == path["to"]]
-    if not found:
-        raise ToolError("the report names no path between registers")
-    return tuple(sorted(found, key=lambda path: -path.ns))
-
-
-def path_of(steps: list[Mapping[str, Any]], design: Design) -> Timed:
-    """A path of nextpnr's report: its steps are cells (``clk-to-q``, ``logic``, ``setup``) and the wires between."""
+def path_of(steps: Sequence[Step], design: Design) -> Timed:
+    """A path by component. A carry chain is one level, however long."""
     segments: list[list[Any]] = []
-    for step in steps:
-        # A wire counts for where it leads to.
-        component = place_of(step["to"]["cell"], design).component
+    for number, step in enumerate(steps):
+        place = place_of(step.cell, design)
+        # Cells that nextpnr made have no component in their names: they belong to what leads there.
+        made = place.component == RING and place.signal.startswith("$nextpnr") and segments
+        component = segments[-1][0] if made else place.component
         if not segments or segments[-1][0] != component:
             segments.append([component, 0.0, 0])
-        segments[-1][1] += step["delay"]
-        segments[-1][2] += step["type"] == "logic"
+        segments[-1][1] += step.ns
+        segments[-1][2] += not step.wire and not step.carry and 0 < number < len(steps) - 1
     return Timed(
-        start=place_of(steps[0]["from"]["cell"], design),
-        end=place_of(steps[-1]["to"]["cell"], design),
-        ns=sum(step["delay"] for step in steps),
-        routing_ns=sum(step["delay"] for step in steps if step["type"] == "routing"),
-        segments=tuple(Segment(*segment) for segment in segments),
+        start=place_of(steps[0].cell, design),
+        end=place_of(steps[-1].cell, design),
+        ns=round(sum(step.ns for step in steps), 3),
+        routing_ns=round(sum(step.ns for step in steps if step.wire), 3),
+        segments=tuple(Segment(component, round(ns, 3), levels) for component, ns, levels in segments),
     )
+
+
+def worst_paths(delays: Delays, design: Design, count: int) -> tuple[Timed, ...]:
+    """So many worst paths, worst first, of each pair of signals (all bits of them) the worst one."""
+    found: dict[tuple[Place, Place], Timed] = {}
+    for _ps, end in delays.ends():
+        path = path_of(delays.path(end), design)
+        found.setdefault((path.start, path.end), path)
+        if len(found) == count:
+            break
+    if not found:
+        raise ToolError("there is no path between registers")
+    return tuple(found.values())

@@ -6,24 +6,25 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from .paths import Timed, worst_paths
-from .ring import Design
+from .paths import Timed, timed, worst_paths
+from .sdf import read_delays
 from .synthesis import Netlist, digest
 from .targets import Part
 from .tools import NEXTPNR, ToolError, run, tool, version
 
 #: Options beyond those that name the part, the clock and the seed.
 OPTIONS: tuple[str, ...] = ()
+#: So many worst paths are looked for.
+PATHS = 10
 
 
 @dataclass(frozen=True)
 class Routed:
-    """Result of one place and route: ``mhz`` reached with ``seed``, and the worst paths between registers, worst first
-    (nextpnr tells one)."""
+    """Result of one place and route: ``mhz`` reached with ``seed``, and the worst paths between registers, the worst
+    first, one for each pair of signals."""
 
     seed: int
     mhz: float
@@ -46,28 +47,29 @@ def route(netlist: Netlist, part: Part, seed: int, options: Sequence[str] = OPTI
         *("--timing-allow-fail", "--lpf-allow-unconstrained"),
     ]
     stem = f"route-{part.name}-{seed}-{digest(netlist.hash, version(NEXTPNR), *arguments)}"
-    report = netlist.folder / f"{stem}.json"
+    report, delays, unfinished = (netlist.folder / f"{stem}.{end}" for end in ("json", "sdf", "part"))
     if not report.exists():
-        unfinished = report.with_suffix(".part")
-        command = [tool(NEXTPNR), *arguments, "--json", netlist.json.name, "--report", unfinished.name]
-        run(command, netlist.folder / f"{stem}.log")
-        unfinished.rename(report)
-    return read_report(report, seed, netlist.design)
+        command = [tool(NEXTPNR), *arguments, "--json", netlist.json.name]
+        run([*command, "--report", unfinished.name, "--sdf", delays.name], netlist.folder / f"{stem}.log")
+        mhz = clock_of(unfinished)
+        paths = worst_paths(read_delays(delays), netlist.design, PATHS)
+        report.write_text(json.dumps({"mhz": mhz, "paths": [asdict(path) for path in paths]}, indent=1) + "\n")
+        delays.unlink()  # large
+        unfinished.unlink()
+    kept = json.loads(report.read_text())
+    return Routed(seed, kept["mhz"], tuple(timed(path) for path in kept["paths"]))
 
 
-def read_report(report: Path, seed: int, design: Design) -> Routed:
-    """What nextpnr's report says of the one clock.
+def clock_of(report: Path) -> float:
+    """What nextpnr's report says of the one clock, in MHz.
 
     Raises ToolError if it is not such a report.
     """
     try:
-        result: dict[str, Any] = json.loads(report.read_text())
-        clocks = list(result["fmax"].values())
-        (clock,) = clocks
-        mhz = round(float(clock["achieved"]), 1)
+        (clock,) = json.loads(report.read_text())["fmax"].values()
+        return round(float(clock["achieved"]), 1)
     except (KeyError, TypeError, ValueError) as error:
         raise ToolError(f"{report} is no report of a design with one clock: {error!r}") from None
-    return Routed(seed, mhz, worst_paths(result, design))
 
 
 def route_all(jobs: Sequence[Callable[[], Routed]], parallel: int) -> list[Routed]:
