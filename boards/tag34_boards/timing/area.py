@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .paths import place_of
@@ -52,7 +53,7 @@ def area_by_component(netlist: Netlist) -> dict[str, Area]:
     return {component: Area(*row) for component, row in rows}
 
 
-def total(areas: dict[str, Area]) -> Area:
+def total(areas: Mapping[str, Area]) -> Area:
     """All components together."""
     return Area(
         sum(area.lut4 for area in areas.values()),

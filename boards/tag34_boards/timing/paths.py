@@ -53,10 +53,14 @@ class Timed:
         return sum(segment.levels for segment in self.segments)
 
     @property
+    def through(self) -> str:
+        """Each component passed, with its nanoseconds and levels."""
+        return ", ".join(f"{one.component} {one.ns:.1f} / {one.levels}" for one in self.segments)
+
+    @property
     def text(self) -> str:
-        """``from -> to``, then each component passed with its nanoseconds and levels."""
-        ways = ", ".join(f"{one.component} {one.ns:.1f} ns / {one.levels}" for one in self.segments)
-        return f"{self.start} -> {self.end} ({ways})"
+        """``from -> to``, then what is passed."""
+        return f"{self.start} -> {self.end} ({self.through})"
 
 
 def timed(kept: Mapping[str, Any]) -> Timed:
@@ -75,7 +79,8 @@ def place_of(cell: str, design: Design) -> Place:
 
     The components are the parts of what is in the ring, and this itself for what is in none of them.
     """
-    name = CELL_SUFFIX.sub("", cell)
+    # Numbers that Amaranth appends to keep names apart change with what stands beside them.
+    name = re.sub(r"\$\d+", "", CELL_SUFFIX.sub("", cell))
     inside, dot, rest = name.partition(".")
     if inside != design.top or not dot:
         return Place(RING, name)

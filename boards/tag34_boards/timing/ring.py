@@ -66,8 +66,10 @@ class Ring(Elaboratable):
             (inputs if member.flow is Flow.In else outputs).append(Value.cast(port))
         source, sink = Cat(inputs), Cat(outputs)
         entry = Signal(len(source))
-        taken, leave = Signal(len(sink)), Signal(len(sink))
-        shift_in, load = Signal(), Signal()
+        taken = Signal(len(sink))
+        leave = Signal(len(sink))
+        shift_in = Signal()
+        load = Signal()
         m.d.sync += [
             shift_in.eq(self.shift_in),
             load.eq(self.load),
@@ -121,5 +123,7 @@ def convert(name: str, component: Component) -> Design:
     text = re.sub(r"^ *attribute \\src .*\n", "", text, flags=re.MULTILINE)
     cells = re.findall(r"^ *cell \\(\S+) \\(\S+)", text, flags=re.MULTILINE)
     module = next(kind for kind, instance in cells if instance == name and re.fullmatch(rf"{TOP}\.[^.]+", kind))
-    parts = (instance for kind, instance in cells if re.fullmatch(rf"{re.escape(module)}\.[^.]+", kind))
+    inside = re.compile(rf"{re.escape(module)}\.[^.]+")
+    # A number keeps the name apart from a signal's.
+    parts = (re.sub(r"\$\d+$", "", instance) for kind, instance in cells if inside.fullmatch(kind))
     return Design(text, name, module, frozenset(parts))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,6 +17,8 @@ from .tools import NEXTPNR, ToolError, run, tool, version
 OPTIONS: tuple[str, ...] = ()
 #: So many worst paths are looked for.
 PATHS = 10
+#: Version of what is kept of a route.
+KEPT = "1"
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,6 @@ class Routed:
     paths: tuple[Timed, ...]
 
 
-def median(routed: Sequence[Routed]) -> float:
-    """Median clock of some seeds; the lower one of the middle two."""
-    return statistics.median_low(result.mhz for result in routed)
-
-
 def route(netlist: Netlist, part: Part, seed: int, options: Sequence[str] = OPTIONS) -> Routed:
     """Place and route a netlist for a part with a seed.
 
@@ -46,7 +41,7 @@ def route(netlist: Netlist, part: Part, seed: int, options: Sequence[str] = OPTI
         *("--freq", str(part.mhz), "--seed", str(seed), *options),
         *("--timing-allow-fail", "--lpf-allow-unconstrained"),
     ]
-    stem = f"route-{part.name}-{seed}-{digest(netlist.hash, version(NEXTPNR), *arguments)}"
+    stem = f"route-{part.name}-{seed}-{digest(netlist.hash, version(NEXTPNR), KEPT, *arguments)}"
     report, delays, unfinished = (netlist.folder / f"{stem}.{end}" for end in ("json", "sdf", "part"))
     if not report.exists():
         command = [tool(NEXTPNR), *arguments, "--json", netlist.json.name]
@@ -70,14 +65,3 @@ def clock_of(report: Path) -> float:
         return round(float(clock["achieved"]), 1)
     except (KeyError, TypeError, ValueError) as error:
         raise ToolError(f"{report} is no report of a design with one clock: {error!r}") from None
-
-
-def route_all(jobs: Sequence[Callable[[], Routed]], parallel: int) -> list[Routed]:
-    """Run routes, so many at a time; the results in the order asked for."""
-    with ThreadPoolExecutor(max_workers=parallel) as pool:
-        running = [pool.submit(job) for job in jobs]
-        try:
-            return [future.result() for future in running]
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise

@@ -1,7 +1,7 @@
 """All paths between registers, from the delays that nextpnr writes (SDF).
 
-nextpnr's own report tells the one worst path. What else limits the clock is of interest as well, so the delays are added
-up here: the longest way to each register, by the same rule (slowest corner, cells and wires, setup time at the end).
+nextpnr's own report tells the one worst path. What else limits the clock is of interest as well, so the delays are
+added up here: the longest way to each register, by the same rule (slowest corner, setup time at the end).
 """
 
 from __future__ import annotations
