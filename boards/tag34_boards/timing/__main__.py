@@ -10,7 +10,7 @@ from pathlib import Path
 from . import history
 from .matrix import Bench
 from .measure import AreaOf, ClockOf, Entry
-from .page import area_table, clock_table, component_table, goal_lines, markdown, path_table, session_lines
+from .page import area_tables, clock_table, component_table, goal_lines, markdown, path_table, session_lines
 from .ring import COMPONENTS
 from .route import OPTIONS
 from .synthesis import SCRIPT
@@ -133,8 +133,8 @@ def print_entry(entry: Entry) -> None:
 
 def print_areas(areas: list[AreaOf] | tuple[AreaOf, ...]) -> None:
     """Areas for a terminal, a table for each width."""
-    for width in dict.fromkeys(area.width for area in areas if not area.failed):
-        print(f"\n{area_table([area for area in areas if area.width == width]).text()}")
+    for width, table in area_tables(areas):
+        print(f"\nwidth {width}\n\n{table.text()}")
     if lines := session_lines(areas):
         print("\n" + "\n".join(lines))
 

@@ -75,6 +75,12 @@ def shape_key(measured: ClockOf | AreaOf) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(measured.shape.items()))
 
 
+def by_shape(entry: Entry) -> dict[tuple[tuple[str, int], ...], ClockOf | AreaOf]:
+    """What has an area, each shape once."""
+    measured: tuple[ClockOf | AreaOf, ...] = (*entry.areas, *entry.clocks)
+    return {shape_key(one): one for one in measured if one.components}
+
+
 def compare(before: Entry, now: Entry) -> tuple[Table, Table]:
     """Two entries side by side: clocks (medians over the seeds that both have), and areas by component."""
     clocks = Table(["part", "width", "sessions", "seeds", "MHz before", "MHz now", "change", "worst path now"])
@@ -91,9 +97,8 @@ def compare(before: Entry, now: Entry) -> tuple[Table, Table]:
         clocks.rows.append((*what, len(seeds), was, is_now, change(was, is_now), clock.paths[0].text))
 
     areas = Table(["width", "sessions", "component", "LUT4", "was", "FF", "was", "block memories", "was"])
-    old_areas = {shape_key(one): one for one in (*before.areas, *before.clocks) if one.components}
-    new_areas = {shape_key(one): one for one in (*now.areas, *now.clocks) if one.components}
-    for key, one in new_areas.items():
+    old_areas = by_shape(before)
+    for key, one in by_shape(now).items():
         if key not in old_areas:
             continue
         for name, new_area, old_area in pairs(old_areas[key].components, one.components):

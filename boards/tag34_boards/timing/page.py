@@ -10,22 +10,27 @@ from .paths import Timed
 from .table import Table
 from .targets import GOALS, PARTS, SESSIONS, SESSIONS_LUT_LIMIT
 
+REACHED, MISSED = "reached", "MISSED"
+
+
+def verdict(clock: ClockOf) -> str:
+    """What became of the goal, if there is one for the part and width; what was not measured has missed it."""
+    goal = GOALS.get((clock.part, clock.width))
+    if goal is None:
+        return ""
+    return REACHED if not clock.failed and clock.median >= goal.mhz else MISSED
+
 
 def clock_table(clocks: Sequence[ClockOf]) -> Table:
     """Clock by part and size, with the goal where there is one."""
-    head = ("part", "width", "sessions", "seeds", "median MHz", "worst", "best", "goal", "", "worst path")
-    table = Table(head)
+    table = Table(["part", "width", "sessions", "seeds", "median MHz", "worst", "best", "goal", "", "worst path"])
     for clock in clocks:
         goal = GOALS.get((clock.part, clock.width))
-        what = (clock.part, clock.width, clock.sessions)
-        wanted = f"{goal.mhz:g}" if goal else ""
-        if clock.failed:
-            table.rows.append((*what, "", "", "", "", wanted, "MISSED" if goal else "", clock.failed))
-            continue
-        reached = goal and ("reached" if clock.median >= goal.mhz else "MISSED")
         mhz = clock.mhz.values()
-        row = (len(mhz), clock.median, min(mhz), max(mhz), wanted, reached or "", clock.paths[0].text)
-        table.rows.append((*what, *row))
+        measured = ("", "", "", "") if clock.failed else (len(mhz), clock.median, min(mhz), max(mhz))
+        worst = clock.failed or clock.paths[0].text
+        row = (*measured, f"{goal.mhz:g}" if goal else "", verdict(clock), worst)
+        table.rows.append((clock.part, clock.width, clock.sessions, *row))
     return table
 
 
@@ -46,20 +51,19 @@ def component_table(components: Mapping[str, Area]) -> Table:
     return table
 
 
-def area_table(areas: Sequence[AreaOf]) -> Table:
-    """Area by component; a width and session count has three columns: LUT4, flip-flops, block memories."""
-    built = [area for area in areas if not area.failed]
-    heads = [f"{area.width} x {area.sessions}" for area in built]
-    table = Table(["component", *(f"{head}: {what}" for head in heads for what in ("LUT4", "FF", "BM"))])
-    names = dict.fromkeys(name for area in built for name in area.components)
-    nothing = Area(0, 0, 0)
-    for name in names:
-        cells = [area.components.get(name, nothing) for area in built]
-        table.rows.append((name, *(number for cell in cells for number in vars(cell).values())))
-    totals = [total(area.components) for area in built]
-    if built:
-        table.rows.append(("all", *(number for cell in totals for number in vars(cell).values())))
-    return table
+def area_tables(areas: Sequence[AreaOf]) -> list[tuple[int, Table]]:
+    """For each width that was measured the area by component, with three columns for a session count."""
+    tables = []
+    for width in dict.fromkeys(area.width for area in areas if not area.failed):
+        built = [area for area in areas if area.width == width and not area.failed]
+        table = Table(["sessions", *(f"{area.sessions}: {what}" for area in built for what in ("LUT4", "FF", "BM"))])
+        names = dict.fromkeys(name for area in built for name in area.components)
+        cells = {name: [area.components.get(name, Area(0, 0, 0)) for area in built] for name in names}
+        cells["all"] = [total(area.components) for area in built]
+        for name, row in cells.items():
+            table.rows.append((name, *(number for cell in row for number in vars(cell).values())))
+        tables.append((width, table))
+    return tables
 
 
 def session_lines(areas: Sequence[AreaOf]) -> list[str]:
@@ -67,16 +71,14 @@ def session_lines(areas: Sequence[AreaOf]) -> list[str]:
     lines = []
     largest = max(SESSIONS)
     by_size = {(area.width, area.sessions): area for area in areas}
+    limit = f"+{100 * (SESSIONS_LUT_LIMIT - 1):.0f} %"
     for width in dict.fromkeys(area.width for area in areas):
         one, many = by_size.get((width, 1)), by_size.get((width, largest))
         if one and many and not one.failed and not many.failed:
             more = total(many.components).lut4 / total(one.components).lut4
-            verdict = "reached" if more <= SESSIONS_LUT_LIMIT else "MISSED"
-            limit = f"{100 * (SESSIONS_LUT_LIMIT - 1):.0f} %"
-            lines.append(
-                f"Width {width}: {largest} sessions take {100 * (more - 1):+.1f} % LUT4 against one; "
-                f"the goal of at most +{limit} is {verdict}."
-            )
+            found = REACHED if more <= SESSIONS_LUT_LIMIT else MISSED
+            told = f"{largest} sessions take {100 * (more - 1):+.1f} % LUT4 against one"
+            lines.append(f"Width {width}: {told}; the goal of at most {limit} is {found}.")
     lines += [f"Width {area.width}, {area.sessions} sessions: {area.failed}." for area in areas if area.failed]
     return lines
 
@@ -90,12 +92,11 @@ def goal_lines(clocks: Sequence[ClockOf]) -> list[str]:
             continue
         what = f"{goal.what}: width {clock.width} at {goal.mhz:g} MHz on {clock.part}"
         if clock.failed:
-            lines.append(f"{what}: MISSED ({clock.failed}).")
+            lines.append(f"{what}: {MISSED} ({clock.failed}).")
             continue
-        verdict = "reached" if clock.median >= goal.mhz else "MISSED"
         beyond = f"; beyond that {goal.target:g} MHz are hoped for" if goal.target else ""
         seeds = f"median of {len(clock.mhz)} seeds, worst {min(clock.mhz.values())} MHz (seed {clock.worst_seed})"
-        lines.append(f"{what}: {verdict} with {clock.median} MHz, {seeds}{beyond}.")
+        lines.append(f"{what}: {verdict(clock)} with {clock.median} MHz, {seeds}{beyond}.")
     return lines
 
 
@@ -121,8 +122,8 @@ def markdown(entry: Entry) -> str:
         "## Clock",
         "",
         "The whole core after place and route, within a ring of registers. Window 16, messages of up to 2048 bytes, 15",
-        "of them held. A path (of the slowest seed) is told by the signals at its ends, then by component: ns / levels of",
-        "logic. A carry chain is one level.",
+        "of them held. A path (of the slowest seed) is told by the signals at its ends, then by component: ns / levels",
+        "of logic. A carry chain is one level.",
         "",
         clock_table(entry.clocks).markdown(),
         "",
@@ -141,10 +142,11 @@ def markdown(entry: Entry) -> str:
         "## Area",
         "",
         "LUT4 (a carry cell counts as two, 16 x 4 bits of distributed memory as four), flip-flops (FF) and block",
-        "memories of 18 kbit (BM) after synthesis, by width x sessions. Window 16, messages of up to 512 bytes, 15 of them held",
-        "over all sessions. Logic between two components may be one cell; it counts for the one it is named after.",
-        "",
-        area_table(entry.areas).markdown(),
+        "memories of 18 kbit (BM) after synthesis, by width x sessions. Window 16, messages of up to 512 bytes, 15 of",
+        "them held over all sessions. Logic between two components may be one cell; it counts for the one it is named",
+        "after.",
         "",
     ]
+    for width, table in area_tables(entry.areas):
+        lines += [f"### Width {width}", "", table.markdown(), ""]
     return "\n".join(lines)

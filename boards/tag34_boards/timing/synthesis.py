@@ -13,7 +13,7 @@ from .tools import YOSYS, run, tool, version
 SCRIPT = """\
 read_rtlil design.il
 setattr -mod -set keep_hierarchy 1 {inside}
-synth_ecp5 -noabc9 -top {top} -json design.json
+synth_ecp5 -top {top} -json design.json
 """
 
 
