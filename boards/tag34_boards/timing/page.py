@@ -56,7 +56,8 @@ def area_tables(areas: Sequence[AreaOf]) -> list[tuple[int, Table]]:
     tables = []
     for width in dict.fromkeys(area.width for area in areas if not area.failed):
         built = [area for area in areas if area.width == width and not area.failed]
-        table = Table(["sessions", *(f"{area.sessions}: {what}" for area in built for what in ("LUT4", "FF", "BM"))])
+        heads = (f"{what} ({area.sessions})" for area in built for what in ("LUT4", "FF", "BM"))
+        table = Table(["component (sessions)", *heads])
         names = dict.fromkeys(name for area in built for name in area.components)
         cells = {name: [area.components.get(name, Area(0, 0, 0)) for area in built] for name in names}
         cells["all"] = [total(area.components) for area in built]
