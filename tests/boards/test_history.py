@@ -53,7 +53,7 @@ def test_another_file_is_an_error(tmp_path: Path, text: str) -> None:
 
 def test_clocks_are_compared_over_the_seeds_that_both_have() -> None:
     before = entry(clock({1: 100.0, 2: 90.0, 3: 80.0}))
-    clocks, _ = history.compare(before, entry(clock({1: 110.0})))
+    clocks, _ = history.compare(before, entry(clock({1: 110.0, 4: 10.0})))
     assert clocks.rows[0][:7] == ("LFE5U-25F-6", 1, 1, 1, 100.0, 110.0, "+10.0 %")
 
 
