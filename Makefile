@@ -18,10 +18,10 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal lint format types docs timing soak clean
+.PHONY: help setup demo test coverage formal lint format types docs timing timing-diff area soak clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## fill .venv (once; done by the other targets when needed)
 
@@ -57,8 +57,14 @@ docs: $(READY)  ## make docs/rules.md and docs/proofs.md of their sources
 soak: $(READY)  ## random traffic, gateware against golden model (ARGS="--messages 1000000 --sessions 64 --seed 1")
 	@$(BIN)/tag34 soak $(ARGS)
 
-timing: $(READY)  ## route the core on ECP5, print clock and area by component
+timing: $(READY)  ## clock and area on ECP5, docs/timing.md (ARGS="--sample": one shape; ARGS="--component composer")
 	@$(BIN)/python -m tag34_boards.timing $(ARGS)
+
+timing-diff: $(READY)  ## clock and area of this tree against the last ones recorded
+	@$(BIN)/python -m tag34_boards.timing diff $(ARGS)
+
+area: $(READY)  ## area by component, width and session count: synthesis only
+	@$(BIN)/python -m tag34_boards.timing area $(ARGS)
 
 clean:  ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
