@@ -83,6 +83,7 @@ class ModelDevice(CheckedDevice):
 def open_model(
     rest: str,
     *,
+    width: int = 1,
     sessions: int = 1,
     window: int = 64,
     max_message: int = 4096,
@@ -92,13 +93,14 @@ def open_model(
 ) -> ModelDevice:
     """Open ``model:``; the entry point of group ``tag34.devices``.
 
-    Raises DeviceError for anything behind the colon, for an option that is not one of ``sessions``, ``window``,
-    ``max_message``, ``hold``, ``hold_limit``, and for a value that is out of range.
+    The options are those of ``sim:``; ``width`` says how many bytes the gateware takes at a time, the model does not
+    care. Raises DeviceError for anything behind the colon, for an option that is not one of ``width``, ``sessions``,
+    ``window``, ``max_message``, ``hold``, ``hold_limit``, and for a value that is out of range.
     """
     if rest:
         raise DeviceError(f"model: takes nothing behind the colon, not {rest!r}")
     if options:
-        known = "sessions, window, max_message, hold, hold_limit"
+        known = "width, sessions, window, max_message, hold, hold_limit"
         raise DeviceError(f"model: has the options {known}, not {', '.join(sorted(options))}")
     try:
         return ModelDevice(sessions, window, max_message, hold=hold, hold_limit=hold_limit)

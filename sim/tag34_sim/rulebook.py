@@ -58,7 +58,7 @@ class Table:
 
 #: Of every rule that judges: the row itself, and what follows from it.
 _JUDGED = ("session.rules:Rules", "session.sequencer:Sequencer")
-_RECOVERY = ("session.sequencer:Sequencer",)
+_RANGES = ("session.ends:ranges", "session.sequencer:Sequencer")
 
 INTRODUCTION: Final = """\
 What tag34 does with every byte and every message, one id per rule. Gateware, golden model and host follow this page;
@@ -104,7 +104,7 @@ TABLES: Final = (
                 " the others, and `10=<CheckSum>` as the last. It may arrive in pieces of any size; where they are"
                 " cut means nothing.",
                 golden=("framing:Framer.feed",),
-                gateware=("receive.framer:Framer",),
+                gateware=("receive.framer:Framer", "receive.wide_framer:WideFramer"),
             ),
             Row(
                 "F2",
@@ -116,7 +116,7 @@ TABLES: Final = (
                 " body of a 35=4 only, 141 in the body of a 35=A only; each time the first occurrence. `34=` within"
                 " another field's value is not a tag.",
                 golden=("fields:parse",),
-                gateware=("receive.fields:Fields",),
+                gateware=("receive.fields:Fields", "receive.wide_fields:WideFields"),
                 host=("message:header_value",),
             ),
             Row(
@@ -134,7 +134,7 @@ TABLES: Final = (
                 "After a garbled message the search for the next `8=FIX` starts at the declared end, or at the next"
                 " byte if there was no usable length. Bytes between messages are passed over and counted.",
                 golden=("framing:Framer._hunt", "framing:Framer.skipped"),
-                gateware=("receive.framer:Framer",),
+                gateware=("receive.framer:Framer", "receive.wide_framer:WideFramer"),
             ),
             Row(
                 "F5",
@@ -151,7 +151,7 @@ TABLES: Final = (
                 " connection: nothing hangs, no state is lost, and the next valid message after the declared end is"
                 " found. A new connection (the host says so) forgets a partial message.",
                 golden=("framing:Framer.reset",),
-                gateware=("receive.framer:Framer",),
+                gateware=("receive.framer:Framer", "receive.wide_framer:WideFramer"),
             ),
         ),
     ),
@@ -312,7 +312,7 @@ TABLES: Final = (
                 "HOLD: kept whole; recovery opens (R11)",
                 when="`seq` > `expected`, within the window (`seq - expected < window`), and there is memory for it",
                 golden=("rules:Session._judge",),
-                gateware=(*_JUDGED, "session.window:Window", "session.slots:Slots"),
+                gateware=(*_JUDGED, "session.window:Window", "session.slots:Slots", "session.wide_slots:WideSlots"),
             ),
             Row(
                 "R10a",
@@ -358,7 +358,7 @@ TABLES: Final = (
                 " dropped and its number is missing again",
                 when="`seq` > `expected` and a GapFill",
                 golden=("rules:Session._release",),
-                gateware=_RECOVERY,
+                gateware=("session.moves:release",),
                 host=("conversation:Conversation._on_event",),
             ),
             Row(
@@ -392,7 +392,7 @@ TABLES: Final = (
                     " (`expected` itself is missing then: had it been held, it would have been released)"
                 ),
                 golden=("rules:Session._open_recovery",),
-                gateware=_RECOVERY,
+                gateware=_RANGES,
                 host=("conversation:Conversation._on_event",),
             ),
             Row(
@@ -402,7 +402,12 @@ TABLES: Final = (
                 " session's next message is judged as if it were complete",
                 when="the number `expected` is held",
                 golden=("rules:Session._release",),
-                gateware=("session.sequencer:Sequencer", "session.release:Release"),
+                gateware=(
+                    "session.moves:release",
+                    "session.sequencer:Sequencer",
+                    "session.release:Release",
+                    "session.wide_release:WideRelease",
+                ),
                 host=("conversation:Conversation._on_delivered",),
             ),
             Row(
@@ -411,7 +416,7 @@ TABLES: Final = (
                 " the gap does not wait for another message",
                 when="`expected` > `end` (`infinity`: > `highest`), or R3 or R5 happened",
                 golden=("rules:Session._settle",),
-                gateware=_RECOVERY,
+                gateware=_RANGES,
             ),
             Row(
                 "R13a",
@@ -422,7 +427,7 @@ TABLES: Final = (
                     " `expected` without bringing it"
                 ),
                 golden=("rules:Session._settle",),
-                gateware=_RECOVERY,
+                gateware=_RANGES,
                 host=("conversation:Conversation._on_event",),
             ),
             Row(
@@ -431,7 +436,7 @@ TABLES: Final = (
                 " RECOVERY_FAILED and HALTED",
                 when="recovery is open and `expected` has not moved for `resend_timeout`",
                 golden=("rules:Session.pass_ticks",),
-                gateware=("session.timers:Timers", *_RECOVERY),
+                gateware=("session.timers:Timers", "session.operations:time_out", "session.state:State"),
                 host=("session:Session.next_timeout", "conversation:Conversation._on_event"),
             ),
             Row(
@@ -441,7 +446,7 @@ TABLES: Final = (
                 " lost with the old connection is never believed to be under way",
                 when="a new connection",
                 golden=("rules:Session.connect",),
-                gateware=_RECOVERY,
+                gateware=("session.operations:operate", "session.sequencer:Sequencer"),
                 host=("session:Session.connect",),
             ),
             Row(
@@ -456,7 +461,7 @@ TABLES: Final = (
                 "SEQ_EXHAUSTED, HALTED until the host resets the session",
                 when="the number 4294967295 has been consumed",
                 golden=("rules:Session._settle",),
-                gateware=_RECOVERY,
+                gateware=("session.ends:records",),
                 host=("conversation:Conversation._on_event",),
             ),
             Row(

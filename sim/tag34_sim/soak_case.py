@@ -21,7 +21,7 @@ VERSION = 1
 #: Opens a device by its URL, with the options of :func:`tag34.device.open_device`.
 Opener = Callable[..., Device]
 
-_OPTIONS = ("sessions", "window", "max_message", "hold", "hold_limit")
+_OPTIONS = ("width", "sessions", "window", "max_message", "hold", "hold_limit")
 #: The operations of a case: the arguments of each.
 _VERBS: dict[str, dict[str, type]] = {
     "configure": {"session": int, "config": dict},

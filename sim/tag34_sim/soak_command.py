@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DEVICE, _MESSAGES, _SEED = "sim:", 100_000, 34
 #: A device whose window, memory and messages come to their end again and again.
 _SESSIONS, _WINDOW, _MAX_MESSAGE = 64, 32, 512
-_SIZES = ("sessions", "window", "max_message", "hold", "hold_limit")
+_SIZES = ("width", "sessions", "window", "max_message", "hold", "hold_limit")
 #: How long a case is made smaller.
 _SHRINK_SECONDS = 60
 
@@ -49,6 +49,7 @@ def register(subparsers: Subparsers) -> None:
     add("--messages", type=parse_number, metavar="N", help=f"messages to be judged (default: {_MESSAGES})")
     add("--seed", type=int, metavar="S", help=f"decides everything (default: {_SEED})")
     add("--device", metavar="URL", help=f"model:, sim:, ... (default: {_DEVICE}; with --replay that of the file)")
+    add("--width", type=parse_number, metavar="N", help="bytes it takes at a time: 1, 2, 4 or 8 (default: 1)")
     add("--sessions", type=parse_number, metavar="K", help=f"sessions of the device (default: {_SESSIONS})")
     add("--window", type=parse_number, metavar="N", help=f"its hold window, in numbers (default: {_WINDOW})")
     add(
@@ -106,6 +107,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def sizes(
+    width: int | None = None,
     sessions: int | None = None,
     window: int | None = None,
     max_message: int | None = None,
@@ -116,6 +118,7 @@ def sizes(
     sessions, window = sessions or _SESSIONS, window or _WINDOW
     hold = hold or min(sessions * (window - 1), max(2 * sessions, window // 2))
     return {
+        "width": width or 1,
         "sessions": sessions,
         "window": window,
         "max_message": max_message or _MAX_MESSAGE,

@@ -9,17 +9,23 @@ import pytest
 from tag34.device import Device, open_device
 from tests.sim.bench import Bench, Stage
 
-#: All that must show the same behaviour.
-DEVICE_URLS = ["model:", "sim:"]
+#: Bytes per beat of the gateware.
+WIDTHS = [1, 2, 4, 8]
+#: All that must show the same behaviour, with what it is opened with.
+DEVICES = [
+    pytest.param(("model:", {}), id="model:"),
+    *(pytest.param(("sim:", {"width": width}), id=f"sim:{width}") for width in WIDTHS),
+]
 #: A device of several sessions with so little memory that they have to share it: five sessions, each may hold three
 #: messages of the five that can be held at a time.
 SHARED = {"sessions": 5, "window": 8, "max_message": 256, "hold": 5, "hold_limit": 3}
 
 
-@pytest.fixture(params=DEVICE_URLS)
+@pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """A device of each kind, of the default size: one session, a window of 64 numbers, messages of up to 4096 bytes."""
-    with open_device(request.param) as opened:
+    url, options = request.param
+    with open_device(url, **options) as opened:
         yield opened
 
 
@@ -29,8 +35,9 @@ def bench(device: Device) -> Callable[..., Bench]:
     return lambda **options: Bench(device, **options)
 
 
-@pytest.fixture(params=DEVICE_URLS)
+@pytest.fixture(params=DEVICES)
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A device of each kind, of several sessions (:data:`SHARED`)."""
-    with open_device(request.param, **SHARED) as opened:
+    url, options = request.param
+    with open_device(url, **SHARED, **options) as opened:
         yield Stage(opened)

@@ -13,6 +13,7 @@ from tag34_sim.messages import Peer
 from tests.host.bench import Bench as HostBench
 from tests.host.bench import types
 from tests.sim.bench import Bench, Stage
+from tests.sim.conftest import DEVICES
 
 MakeBench = Callable[..., Bench]
 
@@ -306,12 +307,15 @@ class Side:
 
 
 @pytest.mark.rule("R10d", "R11", "R12")
-@pytest.mark.parametrize("url", ["model:", "sim:"])
+@pytest.mark.parametrize("device", DEVICES)
 @each_policy
 @pytest.mark.parametrize("lost", [(0, 2), (1, 3), (0, 5)])
-def test_both_sides_resending_at_the_same_time_do_not_deadlock(url: str, policy: Policy, lost: tuple[int, int]) -> None:
+def test_both_sides_resending_at_the_same_time_do_not_deadlock(
+    device: tuple[str, dict[str, int]], policy: Policy, lost: tuple[int, int]
+) -> None:
     """Each side has lost messages of the other, and asks in a message that is itself above the other's gap."""
-    with open_device(url) as one, open_device(url) as two:
+    url, options = device
+    with open_device(url, **options) as one, open_device(url, **options) as two:
         a, b = Side(one, "A", "B", policy), Side(two, "B", "A", policy)
         to_b, to_a = ([m for at, m in enumerate(side.send(6)) if at not in lost] for side in (a, b))
         ways = [b"".join(to_b), b"".join(to_a)]

@@ -21,7 +21,7 @@ from tag34_sim.messages import Peer, damaged_checksum
 from tag34_sim.model_device import ModelDevice
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import MIX, Operation, perform, scenario
-from tests.sim.conftest import SHARED
+from tests.sim.conftest import SHARED, WIDTHS
 
 #: Builds of the gateware: a usual one, one so small that its window, its slots and its messages end all the time, and
 #: one whose sessions share too little memory.
@@ -32,8 +32,8 @@ SHAPES: dict[str, dict[str, int]] = {
 }
 
 
-def devices(shape: str) -> tuple[Device, SimDevice]:
-    gateware = open_device("sim:", **SHAPES[shape])
+def devices(shape: str, width: int = 1) -> tuple[Device, SimDevice]:
+    gateware = open_device("sim:", **SHAPES[shape], width=width)
     assert isinstance(gateware, SimDevice)
     return open_device("model:", **SHAPES[shape]), gateware
 
@@ -53,21 +53,23 @@ def life(model: Device, seed: int, messages: int, mix: dict[str, float] | None =
 
 @pytest.mark.rule("R12", "R16", "R17")
 @pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", range(15))
-def test_scenarios_of_everything(shape: str, seed: int, stall: float) -> None:
-    model, gateware = devices(shape)
+def test_scenarios_of_everything(shape: str, width: int, seed: int, stall: float) -> None:
+    model, gateware = devices(shape, width)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
         difference = compare(model, gateware, life(model, seed, 300))
-        assert difference is None, f"seed {seed}, shape {shape}, stalls {stall}: {difference}"
+        assert difference is None, f"seed {seed}, shape {shape}, width {width}, stalls {stall}: {difference}"
 
 
 @pytest.mark.rule("R11", "R12", "R13", "R17")
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("shape", ["usual", "shared"])
 @pytest.mark.parametrize("seed", range(8))
-def test_long_sessions_without_a_halt(shape: str, seed: int) -> None:
-    model, gateware = devices(shape)
+def test_long_sessions_without_a_halt(shape: str, width: int, seed: int) -> None:
+    model, gateware = devices(shape, width)
     with model, gateware:
         difference = compare(model, gateware, life(model, 1000 + seed, 1500, MIX))
         assert difference is None, f"seed {1000 + seed}, shape {shape}: {difference}"
@@ -79,9 +81,10 @@ def test_long_sessions_without_a_halt(shape: str, seed: int) -> None:
     messages=st.integers(1, 60),
     stall=st.sampled_from([0.0, 0.2, 0.6]),
     shape=st.sampled_from(["small", "shared"]),
+    width=st.sampled_from(WIDTHS),
 )
-def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, shape: str) -> None:
-    model, gateware = devices(shape)
+def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, shape: str, width: int) -> None:
+    model, gateware = devices(shape, width)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
         assert compare(model, gateware, life(model, seed, messages)) is None
@@ -92,10 +95,11 @@ def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, sha
 @given(
     noise=st.lists(
         st.binary(max_size=60) | st.sampled_from([b"8=FIX", b"\x01", b"9=", b"10=", b"8=FIX.4.4\x019=5\x01"])
-    )
+    ),
+    width=st.sampled_from(WIDTHS),
 )
-def test_bytes_that_mean_nothing(noise: list[bytes]) -> None:
-    model, gateware = devices("small")
+def test_bytes_that_mean_nothing(noise: list[bytes], width: int) -> None:
+    model, gateware = devices("small", width)
     with model, gateware:
         start = list(life(open_device("model:", **SHAPES["small"]), 1, 0))
         garbage = [Operation("receive", {"session": 0, "data": piece}) for piece in noise]

@@ -14,8 +14,7 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.receive.wide_framer import WideFramer
 from tag34_sim.golden import Frame, FrameKind
 from tag34_sim.golden import Framer as Golden
-from tag34_sim.messages import Peer, checksummed, damaged_checksum, flipped, frame, truncated
-from tag34_sim.traffic import Traffic
+from tag34_sim.messages import Peer, checksummed, damaged_checksum, flipped, truncated
 from tests.hdl.bench import Simulation
 
 START = b"8=FIX"
