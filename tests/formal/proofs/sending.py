@@ -108,7 +108,7 @@ class PackedBytes(Proof):
         self.lemma(~held | (before == Mux(last, 0, count)), "before")
         self.lemma(~held | (number_2 == behind(leaving, kept)), "numbers")
         self.lemma(held | (number_1 == behind(leaving, Mux(rest, count, before))), "numbers")
-        self.lemma(~rest | (~held & ~known & (before == 0) & (count != 0)), "rest")
+        self.lemma(~rest | (~held & (before == 0) & (count != 0)), "rest")
         for lane in range(WIDTH):
             of_word = behind(leaving, lane)
             carried = Mux(held, lane < kept, lane < Mux(rest, count, before))
