@@ -1,4 +1,4 @@
-"""The way of received bytes: framed, read, stored, and released to the host. What happens to a message is decided by the
+"""The way of received bytes: framed, read, stored, released to the host. What happens to a message is decided by the
 sequencer, which sees no byte."""
 
 from __future__ import annotations

@@ -83,7 +83,9 @@ KINDS: dict[str, type[ModelDevice]] = {
 
 def opener(url: str, **options: Any) -> Device:
     """Opens the devices above, too."""
-    return KINDS[url](**options) if url in KINDS else open_device(url, **options)
+    if url not in KINDS:
+        return open_device(url, **options)
+    return KINDS[url](**{name: size for name, size in options.items() if name != "width"})
 
 
 @pytest.fixture
@@ -387,7 +389,7 @@ def test_ctrl_c_leaves_no_device_at_work(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_sizes_that_nobody_gave(given: dict[str, int], made: tuple[int, ...]) -> None:
     options = soak_command.sizes(**given)
-    assert tuple(options.values()) == made
+    assert tuple(options.values()) == (1, *made)
     with open_device("model:", **options) as device:
         info = device.info
     assert (info.sessions, info.window, info.max_message, info.hold, info.hold_limit) == made

@@ -18,9 +18,9 @@ DIGITS_BEHIND = LENGTH_DIGITS
 def seen(width: int) -> data.StructLayout:
     """What is known of a piece, a bit for each lane, for new lanes only.
 
-    ``start``: the X of ``8=FIX``; ``closed``: and SOH behind it, in this piece; ``crowded``: and behind that what ends or
-    spoils field 9. ``soh``, ``equals``, ``digit``,
-    ``one``, ``zero``: what the byte is. ``type_tag``: the last byte of ``|35=``.
+    ``start``: the X of ``8=FIX``; ``closed``: and SOH behind it, in this piece; ``crowded``: and behind that what ends
+    or spoils field 9. ``soh``, ``equals``, ``digit``, ``one``, ``zero``: what the byte is. ``type_tag``: the last byte
+    of ``|35=``.
 
     Of field 9, behind the SOH that ends BeginString: ``length``: the SOH of ``|9=`` and one to six digits; ``wrong``:
     the first byte that proves that there is no such field. ``near``: counted from the first SOH of the piece, ``far``:
@@ -72,7 +72,7 @@ class Patterns:
         before = [Cat(soh[:i]).any() if i else Const(0, 1) for i in lane_range]
         behind = [Cat(soh[i + 1 :]).any() if i + 1 < width else Const(0, 1) for i in lane_range]
 
-        result = {name: [] for name in seen(width).members}
+        result: dict[str, list[Value]] = {name: [] for name in seen(width).members}
         events: list[list[Value]] = [[] for _ in lane_range]  # of the field 9 behind a SOH in this lane
         for i in lane_range:
             here = new(i)

@@ -421,19 +421,19 @@ class WideFields(wiring.Component):
                 m.d.sync += differs_8_early.eq(1)
             with m.Else():
                 m.d.sync += differs_8.eq(1)
-        for tag, unit in idents_3.items():
+        for tag, ident in idents_3.items():
             its = Signal(name=f"its_{tag}")
             m.d.comb += its.eq(live[tag] | begins(tag, ident_begins[tag] & header_to))
             its_4 = Signal(name=f"its_{tag}_4")
             m.d.sync += its_4.eq(takes & its)
-            unit.follow(m, ident_pieces[tag], session_3)
+            ident.follow(m, ident_pieces[tag], session_3)
             with m.If(reads):
                 m.d.sync += live[tag].eq(its & ~ident_ends[tag])
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
             with m.If(takes & its):
                 m.d.sync += present[tag].eq(1)
-            with m.If((takes & its & unit.first_differs) | (its_4 & unit.differs)):
+            with m.If((takes & its & ident.first_differs) | (its_4 & ident.differs)):
                 m.d.sync += differs[tag].eq(1)
         m.d.comb += out.mirror.eq(
             ~(differs_8 | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))

@@ -435,7 +435,8 @@ class WideFramer(wiring.Component):
             self.clear.ready.eq(self.quiet),
             packer.clear.eq(self.clear.valid & self.clear.ready),
             packer.clear_session.eq(self.clear.payload),
-            at_hand.bytes.eq(packer.received),
+            # At a turn the packer is ahead, with the next session's.
+            at_hand.bytes.eq(Mux(word_2.turn, packer.left, packer.received)),
             at_hand.framed.eq(framed),
             at_hand.partial.eq(Mux(stage == Stage.HUNT, 0, at_hand.bytes - start_offset)),
         ]
@@ -476,7 +477,6 @@ class WideFramer(wiring.Component):
             counts.address.eq(self.counts_session),
             counts.put_address.eq(session),
             counts.put_entry.eq(at_hand),
-            counts.put_entry.bytes.eq(packer.left),
         ]
         with m.If(turn):
             m.d.comb += [
