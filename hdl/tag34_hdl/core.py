@@ -32,10 +32,12 @@ class Core(wiring.Component):
         idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not
             count.
 
-    Latency: three cycles from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
-    ResendRequest, offered at ``tx``; three from the last byte of a message in order to its first byte offered at
-    ``deliver``. Throughput: one beat per cycle, but for two cycles when the session changes. A message whose last bytes
-    come right behind such a change is judged up to ten cycles later. A release takes about four cycles per held
+    Latency: from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
+    ResendRequest, offered at ``tx``, two cycles at width 1, five above it; one more above it if the byte stands in the
+    second word that its beat reaches into and no beat follows. A message whose last decisive field is closed less than
+    three cycles before its end, or whose last bytes come right behind a change of the session, is judged up to ten
+    cycles later. Throughput: one beat per cycle, but for changes of the session (two cycles at width 1, about ten above
+    it), and above width 1 as far as :mod:`tag34_hdl.receive.wide_framer` says. A release takes about four cycles per held
     message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
     """
 
