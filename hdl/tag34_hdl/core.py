@@ -37,8 +37,8 @@ class Core(wiring.Component):
     second word that its beat reaches into and no beat follows. A message whose last decisive field is closed less than
     three cycles before its end, or whose last bytes come right behind a change of the session, is judged up to ten
     cycles later. Throughput: one beat per cycle, but for changes of the session (two cycles at width 1, about ten above
-    it), and above width 1 as far as :mod:`tag34_hdl.receive.wide_framer` says. A release takes about four cycles per held
-    message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
+    it), and above width 1 as far as :mod:`tag34_hdl.receive.wide_framer` says. A release takes about four cycles per
+    held message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
     """
 
     def __init__(self, shape: Shape):

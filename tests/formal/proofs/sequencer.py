@@ -9,9 +9,12 @@ from amaranth import Cat, Const, Mux, Signal, Value
 from tag34.contract import MAX_SEQ, SEQ_DIGITS, Command, Flag, Phase, RecordKind, Rule, to_bcd
 from tag34_hdl import bcd
 from tag34_hdl.layouts import NUMBER, EntryState, Record, Shape
+from tag34_hdl.session.ends import ENDS
+from tag34_hdl.session.moves import MOVES
+from tag34_hdl.session.operations import OPERATIONS
 from tag34_hdl.session.preparation import Plan
 from tag34_hdl.session.rules import Rows
-from tag34_hdl.session.sequencer import Sequencer
+from tag34_hdl.session.sequencer import RESTS, Sequencer
 from tag34_hdl.session.teller import RECORD_DEPTH
 
 from ..harness import Opened, Proof, Property
@@ -22,12 +25,14 @@ SHAPE = Shape(sessions=1, window=4, max_message=64, hold=2, hold_limit=2)
 PLACES = 1 << SHAPE.window_bits
 
 #: States between two transactions, and those in which a message is being prepared.
+STATES = [name.lower().replace(" ", "_") for name in (*RESTS, *MOVES, *ENDS, *OPERATIONS)]
 PREPARING = ("PREPARE ROW", "PREPARE PLAN", "WAIT")
 REST = ("IDLE", *PREPARING, "GARBLED")
 #: States in which `expected` moves.
 WALKING = ("WALK", "WALK READ", "WALK ENTRY", "WALK STEP", "LOAD")
 #: States in which it is about to be looked whether the window has the number `expected`.
 RELEASING = ("RELEASE", "RELEASE READ", "RELEASE ENTRY")
+HELD = ("HELD COMPARE", "HELD CHOICE", "HELD FILL", "HELD BAD")
 ABOVE = (Rule.R10, Rule.R10A, Rule.R10B, Rule.R10C, Rule.R10D)
 EARLY = (Rule.R10C, Rule.R10D)
 
@@ -146,6 +151,8 @@ class SequencerProof(Proof):
         self.plan: Any = opened.signal("plan", Plan)
         self.rule = self.plan.rule
         self.in_window = opened.signal("preparation.in_window")
+        self.advances = opened.signal("advances")
+        self.empty = opened.signal("window_empty")
         self.entry: Any = opened.signal("entry", SHAPE.window_entry)
         self.record: Any = opened.signal("record", Record)
         self.expected = opened.signal("expected.value")
@@ -153,7 +160,7 @@ class SequencerProof(Proof):
         self.limit = opened.signal("expected.limit")
         self.left = opened.signal("expected.left")
         self.load = opened.signal("expected.load")
-        self.lemma(opened.legal("sequencer"), "legal state")
+        self.lemma(sum(opened.signal(f"at_{name}") for name in STATES) == 1, "legal state")
         return dut
 
     def known(self, name: str, condition: Any) -> None:
@@ -165,7 +172,10 @@ class SequencerProof(Proof):
 
     def state(self, *names: str) -> Value:
         """The state machine is in one of these states."""
-        return self.opened.state("sequencer", *names)
+        result: Value = Const(0, 1)
+        for name in names:
+            result = result | self.opened.signal(f"at_{name.lower().replace(' ', '_')}")
+        return result
 
     def among(self, *rules: Rule) -> Value:
         """The rule of the message at hand is one of these."""
@@ -229,18 +239,24 @@ class SequencerProof(Proof):
     def timer_lemmas(self) -> None:
         """Between two transactions the timer runs if and only if it should. The configuration stays."""
         quiet = self.state(*REST, "DUE", "TIMEOUT", "WRITE BACK")
-        self.lemma(~quiet | (self.timer_runs == self.opened.signal("running")), "timer")
+        runs = (self.phase == Phase.ACTIVE) & self.recovery & self.may_request
+        runs = runs & (self.dut.config.resend_timeout != 0)
+        self.lemma(~quiet | (self.timer_runs == runs), "timer")
+        # A cycle ago it was the same, where it is looked at.
+        self.lemma(~self.state("STORE", "WRITE BACK", "IDLE") | (self.opened.signal("running") == runs), "timer")
         self.lemma(~quiet | self.state("WRITE BACK") | ~self.timer_starts, "timer")
         self.lemma(~self.state("WRITE BACK") | ~self.timer_starts, "timer")
         due_now = self.opened.signal("timer_due")
         self.lemma(~self.state("TIMEOUT") | ~due_now | self.timer_runs, "timer")
         # A message of which nothing follows leaves the timer alone: it does not run.
-        simple = self.plan.simple & self.in_message
+        simple = self.plan.simple
         calm = ~self.recovery & ~self.timer_runs & ~self.timer_starts
-        self.lemma(~self.state("WAIT") | ~self.plan.simple | ~self.recovery, "simple")
+        self.lemma(~self.state("WAIT") | ~simple | ~self.recovery, "simple")
         self.lemma(~simple | ~self.state("MESSAGE") | calm, "simple")
         self.lemma(~simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "simple")
-        self.lemma(~self.state("WAIT") | ~self.plan.simple | (self.rule == Rule.R8), "simple")
+        self.lemma(~self.state("WAIT") | ~simple | (self.rule == Rule.R8), "simple")
+        # What is looked at here was true a cycle ago as well, or is of no account.
+        self.lemma(~self.state("MESSAGE") | ~simple | ~self.opened.signal("running"), "simple")
 
     def message_lemmas(self) -> None:
         """A prepared message: facts, row and plan are those of the session as it is."""
@@ -268,11 +284,11 @@ class SequencerProof(Proof):
             ("is_last", message.seq == largest),
         ):
             self.lemma(~preparing | (opened.signal(f"preparation.{name}") == fact), "facts")
-        self.lemma(~preparing | (opened.signal("preparation.room") == room), "facts")
+        self.lemma(~preparing | (opened.signal("room") == room), "facts")
         known: Any = opened.signal("preparation.rules.known", Rows)
         fits = opened.signal("preparation.rules.fits")
         self.lemma(~self.state("PREPARE PLAN", "WAIT") | (Value.cast(known) == fits), "row")
-        self.lemma(~self.state("PREPARE PLAN") | (opened.signal("preparation.empty") == (self.entries == 0)), "facts")
+        self.lemma(~preparing | (self.empty == (self.entries == 0)), "facts")
         fills = message.new_seq_ok & message.is_sequence_reset
         for rules, condition in (
             ((Rule.R5,), message.seq == 1),
@@ -301,17 +317,15 @@ class SequencerProof(Proof):
             (plan.activates, logon),
             (plan.halts, self.among(Rule.F5, Rule.R4, Rule.R9B)),
         ):
-            self.lemma(
-                ~waits | (bit == meaning),
-                f"plan {bit.name if hasattr(bit, 'name') else bit!r}".replace("(", "").replace(")", ""),
-            )
+            self.lemma(~waits | (bit == meaning), "plan")
         # Nothing follows: what is expected then is above all that was seen, and no range is open.
         alone = (rule == Rule.R8) & ~self.recovery & (self.entries == 0) & (self.highest <= message.seq)
         self.lemma(~waits | ~plan.simple | (alone & (message.seq < largest)), "plan")
-        last = self.state("MESSAGE", "WRITE BACK") & self.in_message & plan.simple
+        last = self.state("MESSAGE", "WRITE BACK") & plan.simple
         self.lemma(~last | (~self.recovery & (self.entries == 0) & ~self.advanced), "nothing follows")
-        ends = self.state(*REST, "MESSAGE", "WRITE BACK")
-        self.lemma(~(self.in_message & plan.simple) | ends, "nothing follows")
+        self.lemma(~plan.simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "nothing follows")
+        self.lemma(~self.advances | (self.state("MESSAGE") & plan.simple & self.in_message), "nothing follows")
+        self.lemma(~self.advances | (expected <= largest), "nothing follows")
 
     def sum_lemmas(self) -> None:
         """``limit`` and ``low`` of `expected` (proofs/expected.py, here as lemmas)."""
@@ -339,16 +353,16 @@ class SequencerProof(Proof):
         busy = self.left != 0
         self.lemma(busy | ~loaded | (self.limit == decimal_sum(expected, window)), "limit")
         # Before the first load nothing is within the window, and all messages are IGNORED.
-        unready = self.state("ADVANCE", "WALK READ", "WALK ENTRY", "WALK STEP", "ARRIVE", *RELEASING)
-        unready = unready | self.state("HELD COMPARE", "HELD FILL", "HELD BAD")
-        shut = (self.phase == Phase.CLOSED) | (self.phase == Phase.HALTED) | self.state("WALK", "LOAD")
+        unready = self.state("ADVANCE", "WALK ENTRY", "WALK STEP", "ARRIVE", *RELEASING)
+        unready = unready | self.state(*HELD)
+        shut = (self.phase == Phase.CLOSED) | (self.phase == Phase.HALTED) | self.state("WALK", "WALK READ", "LOAD")
         connects = self.state("COMMAND") & (self.dut.command.op == Command.CONNECT)
         self.lemma(~self.state("COMMAND") | self.dut.command_valid, "command")
         shut = shut | connects
         self.lemma(loaded | ((self.limit == 0) & ~busy & ~unready & shut), "not loaded")
         self.lemma(loaded | ~self.state("WAIT") | (self.rule == Rule.R1), "not loaded")
         self.lemma((busy & make_low) | (self.expected_low == low(expected)), "low")
-        self.lemma(~busy | self.state("ARRIVE", "STORE", "WRITE BACK"), "busy")
+        self.lemma(~busy | self.state("ARRIVE", "SETTLE", "STORE", "WRITE BACK"), "busy")
 
     def window_lemmas(self) -> None:
         """What lies in the window: only numbers from `expected` on, each at its place; at `expected` itself nothing but
@@ -427,6 +441,13 @@ class SequencerProof(Proof):
             # Places that the walk has passed are empty.
             to_come = (place - self.walk_place)[: SHAPE.window_bits] < self.walk_left
             self.lemma(~state(*WALKING) | to_come | (kind == 0), "walked")
+        # Comparisons that were made a cycle ago still hold where they are looked at.
+        at_target = opened.signal("at_target")
+        self.lemma(~state("WALK READ") | (at_target == (self.expected == self.target)), "compared")
+        above = opened.signal("target_above") == (self.target > self.expected)
+        self.lemma(~state("HELD CHOICE") | above, "compared")
+        looked_at = state("WALK READ", "RELEASE", "RELEASE READ", *PREPARING)
+        self.lemma(~looked_at | (self.empty == (self.entries == 0)), "compared")
         moving = state(*WALKING, "ARRIVE", *RELEASING, "COMMAND")
         here = kind_at(self.expected_low)
         settled = ~moving | (state("WALK STEP") & ~self.walk_all) | state("COMMAND")
@@ -441,16 +462,14 @@ class SequencerProof(Proof):
         self.lemma(~along | (self.walk_place == self.expected_low), "walk along")
         steps = state("WALK STEP") & ~self.walk_all
         self.lemma(~steps | (self.walk_place == (self.expected_low + 1)[: SHAPE.window_bits]), "walk along")
-        self.lemma(~state("WALK READ", "WALK ENTRY") | (self.walk_left != 0), "walk")
+        self.lemma(~state("WALK ENTRY") | (self.walk_left != 0), "walk")
         target_right = is_bcd(self.target) & (self.target <= to_bcd(MAX_SEQ + 1))
         self.lemma(~state(*WALKING) | target_right, "target")
         self.lemma(~state(*WALKING) | ~self.load_low | (self.target_low == low(self.target)), "target")
         self.lemma(~state(*WALKING) | self.walk_all | self.in_message, "walk of a message")
         self.lemma(~state(*WALKING) | self.walk_all | (self.expected <= self.target), "target")
-        self.lemma(
-            ~state("WALK READ", "WALK ENTRY", "WALK STEP") | self.walk_all | (self.expected < self.target), "target"
-        )
-        held = state("HELD COMPARE", "HELD FILL")
+        self.lemma(~state("WALK ENTRY", "WALK STEP") | self.walk_all | (self.expected < self.target), "target")
+        held = state("HELD COMPARE", "HELD CHOICE", "HELD FILL")
         self.lemma(~held | (target_right & (self.target_low == low(self.target)) & self.load_low), "held target")
         self.lemma(~state("HELD FILL") | (self.target > self.expected), "held target")
         whole = state(*WALKING) & self.walk_all & self.in_message
@@ -462,7 +481,7 @@ class SequencerProof(Proof):
         self.lemma(~state("WAIT") | ~self.in_window | ~self.among(Rule.R10, *EARLY) | is_new, "not held yet")
         self.lemma(~state("ADVANCE") | (self.expected <= to_bcd(MAX_SEQ)), "advance")
         self.lemma(~state(*RELEASING) | self.in_message, "release of a message")
-        self.lemma(~state("ADVANCE", "HELD COMPARE", "HELD FILL", "HELD BAD") | self.in_message, "release of a message")
+        self.lemma(~state("ADVANCE", *HELD) | self.in_message, "release of a message")
         self.lemma(~state(*REST, "COMMAND", "DUE", "TIMEOUT") | ~busy, "not busy")
         self.lemma(~state("ARRIVE") | self.in_message | self.walk_all, "arrived")
 
@@ -547,14 +566,10 @@ class SequencerOrder(SequencerProof):
         pushed = self.past(dut.push)
         self.holds("sequencer.in-order", tells == pushed)
         r5 = (record.seq == 1) & state("WALK") & self.walk_all & self.in_message & (self.rule == Rule.R5)
-        # In the transaction's own turn `expected` has moved with the commit.
-        own = self.past(self.commits) & (bcd.increment(record.seq) == expected)
-        turn = (state("ADVANCE") & (record.seq == expected)) | own
+        turn = (state("ADVANCE") | self.advances) & (record.seq == expected)
         self.holds("sequencer.in-order", ~tells | early | turn | r5)
-        was_turn = self.past(tells & ~early & state("ADVANCE"))
+        was_turn = self.past(tells & ~early & (state("ADVANCE") | self.advances))
         self.holds("sequencer.in-order", ~was_turn | (expected == bcd.increment(self.past(record.seq))))
-        by_commit = tells & ~early & ~state("ADVANCE") & ~r5
-        self.holds("sequencer.in-order", ~by_commit | (own & (self.past(expected) == record.seq)))
         self.cover("sequencer.in-order", gap & tells & ~early & (expected == 2) & (record.seq == 2))
         self.cover("sequencer.in-order", twice & tells & r5 & (expected == 2))
 
@@ -572,7 +587,7 @@ class SequencerOrder(SequencerProof):
         self.lemma((last < expected) | (last == 0) | fresh, "last")
         self.lemma(~(state(*WALKING) & self.walk_all & ~self.in_message & self.sets) | (last == 0), "last")
 
-        above = tells & ~r5 & (record.seq > self.past(expected, init=1))
+        above = tells & ~r5 & (record.seq > expected)
         self.holds("sequencer.early", ~above | (early & self.among(*EARLY) & self.past(self.commits)))
         self.holds("sequencer.early", ~tells | ~early | above)
         self.cover("sequencer.early", early_logon & above & (self.rule == Rule.R10C))
@@ -594,7 +609,7 @@ class SequencerOrder(SequencerProof):
             == watched
         )
         dropped = state(*WALKING) & self.walk_all
-        passes = state("ADVANCE", "WALK STEP") & (expected == watched)
+        passes = (state("ADVANCE", "WALK STEP") | self.advances) & (expected == watched)
         self.lemma(~(marked | about) | dropped | passes | (expected > watched) | there, "marked")
 
 
@@ -629,7 +644,8 @@ class SequencerGarbled(SequencerProof):
             m.d.sync += garbled.eq(1)
         ends = state("MESSAGE", "STORE", "WRITE BACK", "IDLE")
         self.lemma(~garbled | (ends & self.in_message & (self.rule == Rule.F3) & ~self.advanced), "garbled")
-        quiet = ~self.timer_starts & (self.timer_runs == self.opened.signal("running"))
+        runs = (self.phase == Phase.ACTIVE) & self.recovery & self.may_request & (dut.config.resend_timeout != 0)
+        quiet = ~self.timer_starts & (self.timer_runs == runs) & ~self.advances
         self.lemma(~garbled | quiet, "garbled")
         self.lemma(~garbled | ~self.opened.signal("window.entries.put"), "garbled")
         kept = [self.phase, self.may_request, self.expected, self.expected_low, self.limit, self.highest, self.top]
@@ -648,7 +664,8 @@ class SequencerGarbled(SequencerProof):
         # The puts of an earlier transaction are over before a message can be taken.
         self.lemma(~puts | ~state("IDLE", *PREPARING, "GARBLED"), "put is over")
         self.lemma(~self.told | ~state("IDLE", *PREPARING, "GARBLED", "DUE", "COMMAND"), "told")
-        self.lemma((self.left == 0) | state("ARRIVE", "STORE", "WRITE BACK"), "not busy")
+        self.lemma((self.left == 0) | state("ARRIVE", "SETTLE", "STORE", "WRITE BACK"), "not busy")
+        self.lemma(~self.advances | (state("MESSAGE") & self.plan.simple), "advances")
         self.lemma(~garbled | (self.left == 0), "not busy")
         sweeps = self.opened.signal("window.entries.sweep") != PLACES
         self.lemma(~sweeps | state("IDLE"), "sweep")
@@ -718,7 +735,10 @@ class SequencerRequests(SequencerProof):
         self.lemma(~asks | ~by_r11 | (~recovery & may & (highest >= expected)), "R11")
         self.lemma(~asks | ~by_r13a | (recovery & may & ~self.again_done), "R13a")
         self.lemma(~asks | ~by_r14 | (recovery & may & (self.retries != 0)), "R14")
-        self.lemma(~state("RANGE CLOSES") | (self.opened.signal("past_highest") == (expected > highest)), "range")
+        past_highest = self.opened.signal("past_highest") == (expected > highest)
+        self.lemma(~state("RELEASE READ", "RELEASE ENTRY", "RANGE CLOSES") | past_highest, "range")
+        enough = self.opened.signal("tried_enough") == (self.retries == dut.config.resend_retries)
+        self.lemma(~state("TIMEOUT") | enough, "tried enough")
         due_now = self.opened.signal("timer_due")
         self.lemma(~state("TIMEOUT") | ~due_now | (recovery & may), "due")
         self.holds("sequencer.retries", self.retries <= dut.config.resend_retries)
@@ -754,8 +774,8 @@ class SequencerRequests(SequencerProof):
         moving = along | state("ADVANCE")
         self.lemma(~known | (value != expected) | self.again_done | moving, "asked for")
         closing = state(*WALKING, "ARRIVE", "ADVANCE", *RELEASING, "RANGE", "RANGE CLOSES")
-        closing = closing & self.in_message | state("HELD COMPARE", "HELD FILL", "HELD BAD")
-        self.lemma(~self.close_now | closing, "closing")
+        closing = closing & self.in_message | state(*HELD)
+        self.lemma(~(self.close_now & self.in_message) | closing | ~state("RANGE", "RANGE CLOSES"), "closing")
         self.lemma(~(state(*WALKING) & self.walk_all & self.in_message) | self.close_now, "closing")
         self.lemma(~(state(*WALKING) & self.walk_all & ~self.in_message & self.sets) | ~recovery, "the host's numbers")
 
@@ -794,11 +814,12 @@ class SequencerProgress(SequencerProof):
         dut, m = self.open(), self.m
         self.all_lemmas()
         state = self.state
-        walk = 4 * PLACES
-        entry = 4 * PLACES + 16  # cycles that one number in the window may cost
+        walk = 5 * PLACES
+        entry = 5 * PLACES + 24  # cycles that one number in the window may cost
         base = {
             "WRITE BACK": 1,
             "STORE": 2,
+            "SETTLE": 3,
             "MESSAGE": 3,
             "EXHAUSTED": 4,
             "HALTED": 4,
@@ -818,16 +839,17 @@ class SequencerProgress(SequencerProof):
             "ARRIVE": 15,
             "LOAD": 15 + SEQ_DIGITS + 2,
             "WALK ENTRY": 15 + SEQ_DIGITS + 1,
-            "WALK READ": 15 + SEQ_DIGITS + 2,
-            "WALK": 15 + SEQ_DIGITS + 3,
-            "WALK STEP": 15 + SEQ_DIGITS + 4,
-            "HELD FILL": 15 + SEQ_DIGITS + 4 + walk,
-            "HELD COMPARE": 15 + SEQ_DIGITS + 5 + walk,
-            "COMMAND": 15 + SEQ_DIGITS + 5 + walk,
+            "WALK READ": 15 + SEQ_DIGITS + 3,
+            "WALK": 15 + SEQ_DIGITS + 4,
+            "WALK STEP": 15 + SEQ_DIGITS + 5,
+            "HELD FILL": 15 + SEQ_DIGITS + 5 + walk,
+            "HELD CHOICE": 15 + SEQ_DIGITS + 6 + walk,
+            "HELD COMPARE": 15 + SEQ_DIGITS + 7 + walk,
+            "COMMAND": 15 + SEQ_DIGITS + 6 + walk,
         }
         left: Value = Const(0, 12)
         for name, cycles in base.items():
-            more = 4 * self.walk_left if name.startswith("WALK") else 0
+            more = 5 * self.walk_left if name.startswith("WALK") else 0
             left = Mux(state(name), cycles + more, left)
         rank = Signal(12)
         m.d.comb += rank.eq(left + entry * self.entries + self.left)
