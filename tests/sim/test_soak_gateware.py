@@ -17,19 +17,20 @@ SHAPES: dict[str, dict[str, int]] = {
     "shared": SHARED,
     "many": sizes(sessions=64),
 }
-#: Messages of each run, and runs of each build.
-MESSAGES, RUNS = 6_250, 1
+#: Messages of each run: not every build is made in every width, as each takes a minute to compile.
+MESSAGES = 8_500
 
 
-@pytest.mark.parametrize("run", range(RUNS))
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("shape", SHAPES)
-def test_gateware_and_golden_model_say_the_same(shape: str, width: int, run: int, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("shape", "width"),
+    [(shape, width) for shape in SHAPES for width in (WIDTHS if shape in ("one", "shared") else (1, 8))],
+)
+def test_gateware_and_golden_model_say_the_same(shape: str, width: int, seed: int) -> None:
     options = SHAPES[shape] | {"width": width}
-    soak = Soak("sim:", options, seed + run)
+    soak = Soak("sim:", options, seed)
     outcome = soak.run(MESSAGES)
     again = " ".join(f"--{name.replace('_', '-')} {size}" for name, size in options.items())
-    assert outcome.difference is None, f"again: tag34 soak --seed {seed + run} {again}\n{outcome.difference}"
+    assert outcome.difference is None, f"again: tag34 soak --seed {seed} {again}\n{outcome.difference}"
     assert outcome.messages >= MESSAGES
     assert outcome.cycles * width > 60 * outcome.messages, "a message has more bytes than that"
     assert {rule.id for rule in RULE_VERDICT} == set(+outcome.rules)

@@ -54,7 +54,7 @@ def borrowed(rtlil: str, top: str) -> list[str]:
     found: list[str] = []
 
     def look(module: str, path: str) -> None:
-        parts = known[module]
+        parts = known.get(module, Parts())  # a netlist without it is refused by Yosys, which says why
         for cell, (kind, ports) in parts.cells.items():
             if kind not in known:
                 continue
