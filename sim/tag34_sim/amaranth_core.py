@@ -150,6 +150,7 @@ class AmaranthCore:
         self._bus.update(address=address, write=1, write_data=value & 0xFFFFFFFF)
         self._step()
         self._bus.update(write=0)
+        self._step()
 
     def read(self, address: int) -> int:
         """Read a register."""

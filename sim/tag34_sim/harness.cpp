@@ -217,6 +217,7 @@ void tag34_send(void* handle, uint16_t session, uint32_t msg_type, int replay, u
     core.body.push(session, bytes, size, true);
 }
 
+// The core has the word when this returns, and is not idle if the word gives it something to do.
 void tag34_write(void* handle, unsigned address, uint32_t value) {
     Core& core = *static_cast<Core*>(handle);
     core.top.next_address = address;
@@ -224,6 +225,7 @@ void tag34_write(void* handle, unsigned address, uint32_t value) {
     core.top.next_write = 1;
     core.step();
     core.top.next_write = 0;
+    core.step();
 }
 
 // A register's word comes two cycles after it is asked for.
