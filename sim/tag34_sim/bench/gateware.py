@@ -15,8 +15,6 @@ from ..sim_device import SimDevice
 from ..verilator import Counts, VerilatedCore
 from .streams import FIRST, PEER, Gap, Stream
 
-#: Of the devices that are measured. Large enough for what is held here, small enough to be compiled soon.
-WINDOW, MAX_MESSAGE = 16, 1024
 #: Gaps that go in at a time.
 _BATCH = 200
 
@@ -43,14 +41,14 @@ class Flow:
 
 
 class Gateware:
-    """A simulated device, compiled; one session of it is used. Close it.
+    """A simulated device of the default size, compiled; one session of it is used. Close it.
 
     Parameters: ``width``, ``sessions`` of the device. Raises ValueError if there is no such device, BuildError if
     nothing can be compiled here.
     """
 
     def __init__(self, width: int, sessions: int = 1) -> None:
-        self.shape = Shape(width=width, sessions=sessions, window=WINDOW, max_message=MAX_MESSAGE)
+        self.shape = Shape(width=width, sessions=sessions)
         self._core = VerilatedCore(self.shape)
         self.device = SimDevice(self._core)
         self.device.configure(0, PEER.config())
