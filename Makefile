@@ -3,6 +3,7 @@
 VENV  := .venv
 BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.bench
 
 # 3.11 and 3.10 first: for them PyPI has the QuickFIX wheel that demo and tests talk to. A candidate may exist and not run (pyenv's shims),
 # so each is tried out.
@@ -57,6 +58,9 @@ docs: $(READY)  ## make docs/rules.md and docs/proofs.md of their sources
 soak: $(READY)  ## random traffic, gateware against golden model (ARGS="--messages 1000000 --sessions 64 --seed 1")
 	@$(BIN)/tag34 soak $(ARGS)
 
+bench: $(PEERS)  ## throughput, latency, simulation speed, beside software (ARGS="--sample")
+	@$(BIN)/tag34 bench $(ARGS)
+
 timing: $(READY)  ## clock and area on ECP5, docs/timing.md (ARGS="--sample": one shape; ARGS="--component composer")
 	@$(BIN)/python -m tag34_boards.timing $(ARGS)
 
@@ -90,3 +94,8 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -qq --constraint constraints.txt setuptools && \
 	$(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[hdl,sim,boards,dev]' && \
 	touch $@
+
+# What is only compared with. Without it the rest can still be measured: its rows say that it is missing.
+$(PEERS): $(READY)
+	@if $(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[bench]'; then touch $@; \
+	else echo "tag34: the packages of the extra 'bench' cannot be installed; what needs them is left out" >&2; fi

@@ -162,7 +162,7 @@ def run(command: list[str], **options: object) -> None:
 
 def run_all(commands: Iterable[list[str]]) -> None:
     """Run tools side by side; BuildError of the first that fails."""
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(run, commands):
             pass
 
@@ -183,10 +183,10 @@ def build(shape: Shape) -> Path:
     return cached(name, lambda work, library: compile_core(shape, verilog, work, library))
 
 
-def cached(name: str, make: Callable[[Path, Path], None], suffix: str = ".so") -> Path:
-    """The shared library ``name`` (or what else ``suffix`` says) of the cache.
+def writable_cache() -> Path:
+    """The cache's folder, made if need be, or one in the place for temporary files where it cannot be written.
 
-    If it is not there, ``make`` makes it, in a folder that it is given and that is gone afterwards. Raises BuildError.
+    Raises BuildError.
     """
     folder = cache_folder()
     try:
@@ -198,6 +198,15 @@ def cached(name: str, make: Callable[[Path, Path], None], suffix: str = ".so") -
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
             raise BuildError(f"{folder} belongs to somebody else") from None
+    return folder
+
+
+def cached(name: str, make: Callable[[Path, Path], None], suffix: str = ".so") -> Path:
+    """The shared library ``name`` (or what else ``suffix`` says) of the cache.
+
+    If it is not there, ``make`` makes it, in a folder that it is given and that is gone afterwards. Raises BuildError.
+    """
+    folder = writable_cache()
     library = folder / f"{name}{suffix}"
     if library.exists():
         return library
