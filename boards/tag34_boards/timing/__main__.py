@@ -93,7 +93,7 @@ def clocks_and_areas(bench: Bench, options: argparse.Namespace) -> bool:
         for count in options.sessions or [1]
     ]
     clocks = bench.clocks(cells, range(1, (options.seeds or SEEDS) + 1))
-    areas = [] if limited and not options.record else bench.areas(area_sizes(widths, SESSIONS))
+    areas = [] if limited and not options.record else bench.areas(area_sizes(widths, options.sessions or SESSIONS))
     entry = entry_of(clocks, areas)
     print_entry(entry)
     good = not failed(clocks) and not (areas and failed(areas))
