@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -91,14 +91,18 @@ _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
 def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog. Memory words that start at zero are left out: in a two-state simulation they are zero
-    anyway."""
+    """The core as Verilog."""
     from amaranth.back.verilog import convert
 
     from tag34_hdl.core import Core
     from tag34_hdl.session.slots import ExternalMemory
 
-    text = convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True)
+    return whole(convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True))
+
+
+def whole(text: str) -> str:
+    """The core's Verilog, from Yosys, as it is simulated: with the message memory. Memory words that start at zero are
+    left out: in a two-state simulation they are zero anyway."""
     return _INITIAL_BLOCK.sub(lambda block: _ZERO_WORD.sub("", block[0]), text) + MEMORY
 
 
@@ -136,10 +140,20 @@ def run(command: list[str], **options: object) -> None:
         raise BuildError(f"{Path(command[0]).name} failed with status {done.returncode}:\n{tail}")
 
 
+def harness_source() -> str:
+    """What drives the compiled core, C++."""
+    return importlib.resources.files(__package__).joinpath("harness.cpp").read_text()
+
+
 def build(shape: Shape) -> Path:
     """The shared library for ``shape``, built if it is not in the cache. Raises BuildError."""
-    harness = importlib.resources.files(__package__).joinpath("harness.cpp").read_text()
-    key = content_key(shape, harness)
+    name = f"core-{content_key(shape, harness_source())}"
+    return cached(name, lambda work, library: compile_core(shape, verilog, work, library))
+
+
+def cached(name: str, make: Callable[[Path, Path], None]) -> Path:
+    """The shared library ``name`` of the cache. If it is not there, ``make`` makes it, in a folder that it is given and
+    that is gone afterwards. Raises BuildError."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,24 +164,24 @@ def build(shape: Shape) -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
             raise BuildError(f"{folder} belongs to somebody else") from None
-    library = folder / f"core-{key}.so"
+    library = folder / f"{name}.so"
     if library.exists():
         return library
     try:
-        with locked(folder / f"core-{key}.lock"):
+        with locked(folder / f"{name}.lock"):
             if not library.exists():
                 with tempfile.TemporaryDirectory(dir=folder) as work:
-                    compile_core(shape, harness, Path(work), library)
+                    make(Path(work), library)
     except OSError as error:
         raise BuildError(f"cannot build in {folder}: {error}") from error
     return library
 
 
-def compile_core(shape: Shape, harness: str, work: Path, library: Path) -> None:
-    """Gateware to Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
+def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, library: Path) -> None:
+    """The core's Verilog, which ``source`` makes, to C++ to ``library``, in the folder ``work``. Raises BuildError."""
     root = verilator_root()
-    (work / "core.v").write_text(verilog(shape))
-    (work / "harness.cpp").write_text(harness)
+    (work / "core.v").write_text(source(shape))
+    (work / "harness.cpp").write_text(harness_source())
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
     run(
         [

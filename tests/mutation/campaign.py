@@ -1,0 +1,229 @@
+"""A campaign: the cores with faults are built, each fault goes through the stages, and what became of it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tag34_hdl.layouts import Shape
+from tests.formal import solver
+from tests.sim.test_differential import SHAPES
+
+from . import equivalence, mutants
+from .children import Broken, fan_out
+from .faults import COMPONENTS, Fault, pick, plant, transfer
+from .netlist import Netlist, prepare
+from .scenarios import Script, scripts
+from .suite import ROOT, Suite
+
+#: Faults are picked in the shape that has most in it.
+REFERENCE = "shared"
+#: CPU time for all scenarios, and for all tests, of one core: many times what a whole one takes.
+SCENARIO_SECONDS, TEST_SECONDS = 300, 900
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What became of a fault: ``how`` is ``scenario``, ``test`` (killed), ``equivalent`` or ``survived``; ``by``, what
+    killed it."""
+
+    how: str
+    by: str = ""
+
+    @property
+    def killed(self) -> bool:
+        """Whether the tests saw it."""
+        return self.how in ("scenario", "test")
+
+
+class Store:
+    """What is known of the faults of earlier runs, by a key of all that it depends on; written at once.
+
+    Parameters: ``path``, of the file.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._known: dict[str, Any] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                key, value = json.loads(line)
+                self._known[key] = value
+
+    def get(self, key: str) -> Any:
+        """None if it is not known."""
+        return self._known.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep it."""
+        self._known[key] = value
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps([key, value]) + "\n")
+
+
+def digest(*parts: Any) -> str:
+    """A short hash."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def sources(*folders: str) -> str:
+    """A hash of all Python sources in these folders of the project."""
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return digest(*(part for path in files for part in (path.relative_to(ROOT), path.read_text(encoding="utf-8"))))
+
+
+class Campaign:
+    """Faults in the cores of all shapes of the tests.
+
+    Parameters: ``build``, a folder; ``seed``, which decides the faults; ``sample``, how many of them, evenly over all,
+    None: all; ``components``, names, empty: all; ``jobs``, processes; ``tell``, takes a line on what goes on.
+
+    Members: ``faults``.
+    """
+
+    def __init__(
+        self,
+        build: Path,
+        seed: int,
+        sample: int | None = None,
+        components: Collection[str] = (),
+        jobs: int = 2,
+        tell: Callable[[str], None] = print,
+    ):
+        self._build, self._jobs, self._tell = build, jobs, tell
+        build.mkdir(parents=True, exist_ok=True)
+        self._store = Store(build / "known.jsonl")
+        self._netlists = {name: prepare(Shape(**options), build / name) for name, options in SHAPES.items()}
+        faults = pick(self._netlists[REFERENCE], seed)
+        if components:
+            faults = [fault for fault in faults if fault.component in components]
+        if sample is not None:
+            faults = [faults[index * len(faults) // sample] for index in range(min(sample, len(faults)))]
+        self.faults = faults
+        self._planted: dict[str, list[Fault]] = {}
+        self._libraries: dict[Shape, Path] = {}
+        self._seed = seed
+        self._scripts: list[Script] = []
+        self._gateware = digest(*(netlist.text for netlist in self._netlists.values()), sources("sim", "host"))
+
+    def run(self) -> dict[int, Fate]:
+        """Build the cores, and what became of each fault. RuntimeError if a core without a fault does not pass."""
+        self._plant()
+        fates: dict[int, Fate] = {}
+        from . import suite
+
+        def stages(tests: Suite) -> None:
+            fates.update(self._stages(tests))
+
+        suite.run(stages)
+        return fates
+
+    def _plant(self) -> None:
+        reference = self._netlists[REFERENCE]
+        for name, netlist in self._netlists.items():
+            self._planted[name] = transfer(self.faults, reference, netlist)
+
+        def build(name: str) -> str:
+            text = plant(self._planted[name], self._build / name)
+            return str(mutants.library(Shape(**SHAPES[name]), text))
+
+        self._tell(f"{len(self.faults)} faults; building {len(SHAPES)} cores with them")
+        for name, path in fan_out(build, SHAPES, self._jobs, 3600):
+            if isinstance(path, Broken):
+                raise RuntimeError(f"the core of the shape {name} cannot be built: {path.reason}")
+            self._libraries[Shape(**SHAPES[name])] = Path(path)
+
+    def _stages(self, tests: Suite) -> dict[int, Fate]:
+        fates: dict[int, Fate] = {}
+
+        def left() -> list[Fault]:
+            return [fault for fault in self.faults if fault.number not in fates]
+
+        self._scripts = list(scripts())
+        key = digest(sources("tests/sim"), "scenario")
+        for number, by in self._stage("scenarios", key, [0, *(f.number for f in left())], self._scenarios, SCENARIO_SECONDS):
+            if by:
+                fates[number] = Fate("scenario", by)
+        for number in self._equivalents(left()):
+            fates[number] = Fate("equivalent")
+        key = digest(sources("tests/sim"), "test")
+        numbers = [0, *(fault.number for fault in left())]
+        for number, by in self._stage("tests", key, numbers, lambda number: self._tests(number, tests), TEST_SECONDS):
+            if by:
+                fates[number] = Fate("test", by)
+        return {fault.number: fates.get(fault.number, Fate("survived")) for fault in self.faults}
+
+    def _key(self, number: int, *more: str) -> str:
+        fault = next((replace(fault, number=0) for fault in self.faults if fault.number == number), None)
+        return digest(self._gateware, fault, *more)
+
+    def _stage(
+        self, name: str, key: str, numbers: Iterable[int], work: Callable[[int], str], seconds: int
+    ) -> Iterable[tuple[int, str]]:
+        """What killed the faults: what is known from before, and what ``work`` says of the others. The first number is
+        that of no fault."""
+        numbers = list(numbers)
+        keys = {number: self._key(number, key) for number in numbers}
+        known = {number: self._store.get(keys[number]) for number in numbers}
+        missing = [number for number in numbers if known[number] is None]
+        self._tell(f"{name}: {len(numbers) - 1} faults, {len(numbers) - len(missing)} known")
+        for done, (number, said) in enumerate(fan_out(work, missing, self._jobs, seconds), 1):
+            by = said.reason if isinstance(said, Broken) else said
+            if number == 0 and by:
+                raise RuntimeError(f"the core without a fault does not pass: {by}")
+            known[number] = by
+            self._store.put(keys[number], by)
+            if done % 25 == 0:
+                self._tell(f"{name}: {done} of {len(missing)}, {sum(map(bool, known.values()))} killed")
+        return [(number, by) for number, by in known.items() if by]
+
+    def _scenarios(self, number: int) -> str:
+        """Which scenario tells the fault, if one does."""
+        with mutants.instead(self._libraries, number):
+            for script in self._scripts:
+                try:
+                    same = script.run()
+                except Exception:  # noqa: BLE001 - a broken core may do anything
+                    same = False
+                if not same:
+                    return script.name
+        return ""
+
+    def _tests(self, number: int, tests: Suite) -> str:
+        with mutants.instead(self._libraries, number):
+            return tests.run_all()
+
+    def _equivalents(self, faults: list[Fault]) -> set[int]:
+        """The faults that are proved to make no difference, in each of the shapes."""
+        groups = defaultdict[str, list[Fault]](list)
+        keys = {fault.number: self._key(fault.number, "equivalent", "1") for fault in faults}
+        for fault in faults:
+            if self._store.get(keys[fault.number]) is None:
+                groups[fault.module].append(fault)
+        self._tell(f"equivalence: {len(faults)} faults, {len(faults) - sum(map(len, groups.values()))} known")
+
+        def prove(module: str) -> list[int]:
+            return sorted(self._proved(groups[module]))
+
+        for module, said in fan_out(prove, groups, self._jobs, 3600):
+            if isinstance(said, Broken):
+                raise RuntimeError(f"no proofs of {module}: {said.reason}")
+            for fault in groups[module]:
+                self._store.put(keys[fault.number], fault.number in said)
+        return {fault.number for fault in faults if self._store.get(keys[fault.number])}
+
+    def _proved(self, faults: list[Fault]) -> set[int]:
+        """Those of these faults, all of one module, that are proved to make no difference wherever they are planted."""
+        left = {fault.number for fault in faults}
+        for name, planted in self._planted.items():
+            here = [fault for fault in planted if fault.number in left]
+            if here:
+                left -= {fault.number for fault in here} - equivalence.proved(here, here[0].module, self._build / name)
+        return left
+
+

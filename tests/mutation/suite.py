@@ -1,0 +1,74 @@
+"""The tests of device behaviour, collected once; each broken core runs them in a child of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from tag34_sim import sim_device
+
+ROOT = Path(__file__).parents[2]
+FILES = "tests/sim/test_device_*.py", "tests/sim/test_differential.py"
+#: These are run by :mod:`.scenarios`.
+ELSEWHERE = "test_scenarios_of_everything", "test_long_sessions_without_a_halt"
+#: A broken core that hangs is found sooner than a whole one has to be.
+REST_CYCLES = 1 << 20
+
+
+class Suite:
+    """A pytest plugin that hands its collected tests to a campaign instead of running them.
+
+    Parameters: ``campaign``, called with this object.
+
+    Members: ``error``, what the campaign raised.
+    """
+
+    def __init__(self, campaign: Callable[[Suite], None]):
+        self._campaign = campaign
+        self._session: pytest.Session | None = None
+        self.error: BaseException | None = None
+
+    def pytest_configure(self) -> None:
+        # The first example that fails says enough.
+        phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+        hypothesis.settings.register_profile("mutation", hypothesis.settings.get_profile("tag34"), phases=phases)
+        hypothesis.settings.load_profile("mutation")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if "model:" not in item.name and not item.name.startswith(ELSEWHERE)]
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self._session = session
+        try:
+            self._campaign(self)
+        except BaseException as error:  # noqa: BLE001 - raised again by run()
+            self.error = error
+        return True
+
+    def run_all(self) -> str:
+        """Run the tests, in a child: the first one that fails, empty if none does."""
+        session = self._session
+        assert session is not None
+        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return item.nodeid
+        return ""
+
+
+def run(campaign: Callable[[Suite], None]) -> None:
+    """Collect the tests and call ``campaign``. Raises what it raises, and RuntimeError if there are no tests."""
+    sim_device.REST_CYCLES = REST_CYCLES
+    suite = Suite(campaign)
+    files = [str(path) for pattern in FILES for path in sorted(ROOT.glob(pattern))]
+    options = ["-q", "-q", "-s", "--no-header", "--no-summary", "--assert=plain", "--tb=no", "-p", "no:cacheprovider"]
+    plugins: list[Any] = [suite]
+    status = pytest.main([*options, f"--rootdir={ROOT}", *files], plugins)
+    if suite.error is not None:
+        raise suite.error
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or suite._session is None:
+        raise RuntimeError(f"pytest could not collect the tests, status {status}")
