@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tag34_hdl.layouts import Shape
-from tests.formal import solver
 from tests.sim.test_differential import SHAPES
 
-from . import equivalence, mutants
+from . import equivalence, mutants, suite
 from .children import Broken, fan_out
-from .faults import COMPONENTS, Fault, pick, plant, transfer
-from .netlist import Netlist, prepare
+from .faults import Fault, pick, plant, transfer
+from .netlist import prepare
 from .scenarios import Script, scripts
 from .suite import ROOT, Suite
 
@@ -71,10 +70,21 @@ def digest(*parts: Any) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
-def sources(*folders: str) -> str:
-    """A hash of all Python sources in these folders of the project."""
-    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return digest(*(part for path in files for part in (path.relative_to(ROOT), path.read_text(encoding="utf-8"))))
+def sources(*paths: str) -> str:
+    """A hash of these Python sources of the project; of a folder, all that are in it."""
+    files = [file for path in paths for file in (sorted((ROOT / path).rglob("*.py")) or [ROOT / path])]
+    return digest(*(part for file in files for part in (file.relative_to(ROOT), file.read_text(encoding="utf-8"))))
+
+
+def depends(stage: str, by: str) -> str:
+    """A hash of what it depends on that ``by`` killed a fault, or, if it is empty, that nothing did: the source of a
+    test, or of all."""
+    if stage == "scenario":
+        return sources("tests/mutation/scenarios.py", "tests/sim/test_differential.py")
+    test = by.partition("::")[0]
+    if test != by:
+        return sources(test, "tests/sim/conftest.py", "tests/sim/bench.py")
+    return sources("tests/sim")
 
 
 class Campaign:
@@ -109,13 +119,14 @@ class Campaign:
         self._libraries: dict[Shape, Path] = {}
         self._seed = seed
         self._scripts: list[Script] = []
-        self._gateware = digest(*(netlist.text for netlist in self._netlists.values()), sources("sim", "host"))
+        self._gateware = digest(
+            *(netlist.text for netlist in self._netlists.values()), sources("sim/tag34_sim", "host")
+        )
 
     def run(self) -> dict[int, Fate]:
         """Build the cores, and what became of each fault. RuntimeError if a core without a fault does not pass."""
         self._plant()
         fates: dict[int, Fate] = {}
-        from . import suite
 
         def stages(tests: Suite) -> None:
             fates.update(self._stages(tests))
@@ -145,17 +156,12 @@ class Campaign:
             return [fault for fault in self.faults if fault.number not in fates]
 
         self._scripts = list(scripts())
-        key = digest(sources("tests/sim"), "scenario")
-        for number, by in self._stage("scenarios", key, [0, *(f.number for f in left())], self._scenarios, SCENARIO_SECONDS):
-            if by:
-                fates[number] = Fate("scenario", by)
+        for number, by in self._stage("scenario", left(), self._scenarios, SCENARIO_SECONDS):
+            fates[number] = Fate("scenario", by)
         for number in self._equivalents(left()):
             fates[number] = Fate("equivalent")
-        key = digest(sources("tests/sim"), "test")
-        numbers = [0, *(fault.number for fault in left())]
-        for number, by in self._stage("tests", key, numbers, lambda number: self._tests(number, tests), TEST_SECONDS):
-            if by:
-                fates[number] = Fate("test", by)
+        for number, by in self._stage("test", left(), lambda number: self._tests(number, tests), TEST_SECONDS):
+            fates[number] = Fate("test", by)
         return {fault.number: fates.get(fault.number, Fate("survived")) for fault in self.faults}
 
     def _key(self, number: int, *more: str) -> str:
@@ -163,24 +169,29 @@ class Campaign:
         return digest(self._gateware, fault, *more)
 
     def _stage(
-        self, name: str, key: str, numbers: Iterable[int], work: Callable[[int], str], seconds: int
+        self, stage: str, faults: list[Fault], work: Callable[[int], str], seconds: int
     ) -> Iterable[tuple[int, str]]:
-        """What killed the faults: what is known from before, and what ``work`` says of the others. The first number is
-        that of no fault."""
-        numbers = list(numbers)
-        keys = {number: self._key(number, key) for number in numbers}
-        known = {number: self._store.get(keys[number]) for number in numbers}
-        missing = [number for number in numbers if known[number] is None]
-        self._tell(f"{name}: {len(numbers) - 1} faults, {len(numbers) - len(missing)} known")
+        """What killed which faults: what is known from before, and what ``work`` says of the others and of no fault."""
+        found: dict[int, str] = {}
+        missing = []
+        for number in (0, *(fault.number for fault in faults)):
+            known = self._store.get(self._key(number, stage))
+            if known is not None and known[1] == depends(stage, known[0]):
+                found[number] = known[0]
+            else:
+                missing.append(number)
+        self._tell(f"{stage}s: {len(faults)} faults, {len(found)} known")
         for done, (number, said) in enumerate(fan_out(work, missing, self._jobs, seconds), 1):
+            if isinstance(said, Broken) and said.raised:
+                raise RuntimeError(f"fault {number}: {said.reason}")
             by = said.reason if isinstance(said, Broken) else said
             if number == 0 and by:
                 raise RuntimeError(f"the core without a fault does not pass: {by}")
-            known[number] = by
-            self._store.put(keys[number], by)
+            found[number] = by
+            self._store.put(self._key(number, stage), [by, depends(stage, by)])
             if done % 25 == 0:
-                self._tell(f"{name}: {done} of {len(missing)}, {sum(map(bool, known.values()))} killed")
-        return [(number, by) for number, by in known.items() if by]
+                self._tell(f"{stage}s: {done} of {len(missing)}, {sum(map(bool, found.values()))} killed")
+        return [(number, by) for number, by in found.items() if by]
 
     def _scenarios(self, number: int) -> str:
         """Which scenario tells the fault, if one does."""
@@ -225,5 +236,3 @@ class Campaign:
             if here:
                 left -= {fault.number for fault in here} - equivalence.proved(here, here[0].module, self._build / name)
         return left
-
-

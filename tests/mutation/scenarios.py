@@ -12,7 +12,8 @@ from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import MIX, Operation, perform
 from tests.sim.test_differential import SHAPES, life
 
-#: Scenarios of everything, and those without a halt: seeds, pieces of traffic, stalls, as in tests/sim/test_differential.
+#: Scenarios of everything, and those without a halt, as in tests/sim/test_differential: seed, pieces of traffic, share
+#: of stalls.
 EVERYTHING = [(seed, 300, stall) for seed in range(15) for stall in (0.0, 0.3)]
 LONG = [(1000 + seed, 1500, 0.0) for seed in range(8)]
 
