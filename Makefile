@@ -18,7 +18,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal lint format types docs timing soak clean
+.PHONY: help setup demo test coverage formal mutate lint format types docs timing soak clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ coverage: $(READY)  ## how often the tests see each rule at work, on each device
 
 formal: $(READY)  ## prove properties of the gateware (ARGS="--sample": the quick ones; ARGS="slots")
 	@$(BIN)/python -m tests.formal --jobs $(JOBS) $(ARGS)
+
+mutate: $(READY)  ## plant faults in the gateware, see which the tests tell (ARGS="--sample 50"; ARGS="--component framer")
+	@$(BIN)/python -m tests.mutation --jobs $(JOBS) $(ARGS)
 
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check . $(ARGS)

@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from .suite import ROOT, Suite
 
 #: Faults are picked in the shape that has most in it.
 REFERENCE = "shared"
+#: Scenarios that each fault goes through before it is asked whether it can be told at all.
+FIRST = 14
 #: CPU time for all scenarios, and for all tests, of one core: many times what a whole one takes.
-SCENARIO_SECONDS, TEST_SECONDS = 300, 900
+SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def sources(*paths: str) -> str:
 def depends(stage: str, by: str) -> str:
     """A hash of what it depends on that ``by`` killed a fault, or, if it is empty, that nothing did: the source of a
     test, or of all."""
-    if stage == "scenario":
+    if stage.endswith("scenario"):
         return sources("tests/mutation/scenarios.py", "tests/sim/test_differential.py")
     test = by.partition("::")[0]
     if test != by:
@@ -118,7 +121,6 @@ class Campaign:
         self._planted: dict[str, list[Fault]] = {}
         self._libraries: dict[Shape, Path] = {}
         self._seed = seed
-        self._scripts: list[Script] = []
         self._gateware = digest(
             *(netlist.text for netlist in self._netlists.values()), sources("sim/tag34_sim", "host")
         )
@@ -155,12 +157,16 @@ class Campaign:
         def left() -> list[Fault]:
             return [fault for fault in self.faults if fault.number not in fates]
 
-        self._scripts = list(scripts())
-        for number, by in self._stage("scenario", left(), self._scenarios, SCENARIO_SECONDS):
+        told = scripts()
+        first = list(islice(told, FIRST))
+        for number, by in self._stage("scenario", left(), lambda number: self._scenarios(number, first), SECONDS):
             fates[number] = Fate("scenario", by)
         for number in self._equivalents(left()):
             fates[number] = Fate("equivalent")
-        for number, by in self._stage("test", left(), lambda number: self._tests(number, tests), TEST_SECONDS):
+        others = list(told)
+        for number, by in self._stage("further scenario", left(), lambda n: self._scenarios(n, others), SECONDS):
+            fates[number] = Fate("scenario", by)
+        for number, by in self._stage("test", left(), lambda number: self._tests(number, tests), SECONDS):
             fates[number] = Fate("test", by)
         return {fault.number: fates.get(fault.number, Fate("survived")) for fault in self.faults}
 
@@ -193,10 +199,10 @@ class Campaign:
                 self._tell(f"{stage}s: {done} of {len(missing)}, {sum(map(bool, found.values()))} killed")
         return [(number, by) for number, by in found.items() if by]
 
-    def _scenarios(self, number: int) -> str:
+    def _scenarios(self, number: int, scripts: Iterable[Script]) -> str:
         """Which scenario tells the fault, if one does."""
         with mutants.instead(self._libraries, number):
-            for script in self._scripts:
+            for script in scripts:
                 try:
                     same = script.run()
                 except Exception:  # noqa: BLE001 - a broken core may do anything
