@@ -167,7 +167,8 @@ def _spread(netlist: Netlist, component: Component, modules: Iterable[str], seed
 
 
 def _fault(netlist: Netlist, component: Component, module: str, cell: Cell, luck: int) -> Fault | None:
-    """A fault of a cell. None if it breaks nothing: a clock, or a constant that stays what it is."""
+    """A fault of a cell. None if it breaks nothing: a clock, or a constant that stays what it is; or if Yosys cannot
+    plant it: a register's output loses the value that it starts with, so that has to be 0."""
     luck, which = divmod(luck, len(cell.ports))
     port = sorted(cell.ports)[which]
     bits = netlist.bits(module, cell.ports[port])
@@ -179,6 +180,8 @@ def _fault(netlist: Netlist, component: Component, module: str, cell: Cell, luck
     other = luck % len(bits) if mode.startswith("cnot") else -1
     name = bits[bit]
     if name == mode[-1] or (other >= 0 and (other == bit or isinstance(bits[other], str))):
+        return None
+    if port == "Q" and not isinstance(name, str) and netlist.initial[module][name[0]][name[1] : name[1] + 1] == "1":
         return None
     wire = "" if isinstance(name, str) or not name[0].startswith("\\") else f"{name[0][1:]}[{name[1]}]"
     return Fault(0, component.name, module, cell.name, cell.type, port, bit, other, mode, wire, _source(cell))

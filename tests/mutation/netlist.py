@@ -52,12 +52,14 @@ class Cell:
 
 @dataclass
 class Netlist:
-    """All modules, each with its ``cells`` by name and the ``widths`` and ``sources`` of its wires."""
+    """All modules, each with its ``cells`` by name and, of its wires, ``widths``, ``sources`` and ``initial`` values, bit by
+    bit from the lowest."""
 
     text: str
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
     widths: dict[str, dict[str, int]] = field(default_factory=dict)
     sources: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    initial: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def bits(self, module: str, signal: str) -> list[tuple[str, int] | str]:
         """A signal, bit by bit from the lowest: wire and place, or the constant ``0``, ``1`` or ``x``."""
@@ -130,7 +132,7 @@ def _with_sources(text: str) -> str:
 def parse(text: str) -> Netlist:
     """A netlist from Yosys' text."""
     netlist = Netlist(text)
-    module, cell, sources = "", None, list[str]()
+    module, cell, sources, initial = "", None, list[str](), ""
     for line in text.splitlines():
         words = line.split()
         if not words:
@@ -138,22 +140,26 @@ def parse(text: str) -> Netlist:
         if words[:2] == ["attribute", "\\src"]:
             sources = words[2].strip('"').split("|")
             continue
+        if words[:2] == ["attribute", "\\init"]:
+            initial = words[2].partition("'")[2][::-1]
         if words[0] == "attribute":
             continue
         if words[0] == "module":
             module = words[1]
-            netlist.cells[module], netlist.widths[module], netlist.sources[module] = {}, {}, {}
+            netlist.cells[module], netlist.widths[module] = {}, {}
+            netlist.sources[module], netlist.initial[module] = {}, {}
         elif words[0] == "wire":
             width = int(words[words.index("width") + 1]) if "width" in words[:-1] else 1
             netlist.widths[module][words[-1]] = width
             netlist.sources[module][words[-1]] = sources
+            netlist.initial[module][words[-1]] = initial
         elif words[0] == "cell":
             cell = netlist.cells[module][words[2]] = Cell(words[2], words[1], sources)
         elif words[0] == "connect" and cell is not None:
             cell.ports[words[1].lstrip("\\")] = line.split(None, 2)[2]
         elif words[0] == "end":
             cell = None
-        sources = []
+        sources, initial = [], ""
     for name in netlist.cells:
         _inherit(netlist, name)
     return netlist
