@@ -240,5 +240,5 @@ class Campaign:
         for name, planted in self._planted.items():
             here = [fault for fault in planted if fault.number in left]
             if here:
-                left -= {fault.number for fault in here} - equivalence.proved(here, here[0].module, self._build / name)
+                left -= {fault.number for fault in here} - equivalence.proved(here, self._build / name)
         return left

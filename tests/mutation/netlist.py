@@ -52,8 +52,8 @@ class Cell:
 
 @dataclass
 class Netlist:
-    """All modules, each with its ``cells`` by name and, of its wires, ``widths``, ``sources`` and ``initial`` values, bit by
-    bit from the lowest."""
+    """All modules, each with its ``cells`` by name and, of its wires, ``widths``, ``sources``, ``initial`` values, bit
+    by bit from the lowest."""
 
     text: str
     cells: dict[str, dict[str, Cell]] = field(default_factory=dict)
