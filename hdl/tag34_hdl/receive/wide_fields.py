@@ -233,19 +233,20 @@ class WideFields(wiring.Component):
         pending = Signal()  # a message has begun, what was found is still the one's before
         older = Signal()  # since so long that this one has been dealt with if the pipeline goes on
         starts = Signal()
+        started = Signal()  # a message began in the last cycle; what is still found is of the one before
         takes = Signal()  # what the piece holds is taken over
         reset = Signal()
         m.d.comb += [
             starts.eq(self.start.any()),
             reset.eq(pending & (~self.complete | self.done | (older & go))),
-            takes.eq(go & active & ~starts & (~pending | older | ~self.complete)),
+            takes.eq(go & active & (~pending | older | ~self.complete)),
         ]
         header_to = Signal(width)  # the header goes on to these lanes
         wide_to = Signal(width)  # no length field of a data body up to these lanes
         may_enter, enters = Signal(), Signal()
         m.d.comb += [
             header_to.eq(Cat(in_header & ~unlike_header[: lane + 1].any() for lane in every)),
-            may_enter.eq(active & ~starts & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
+            may_enter.eq(active & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
             enters.eq(go & may_enter & lengths.any()),
             wide_to.eq(Cat(~is_data_body & ~lengths[: lane + 1].any() for lane in every)),
             self.stall.eq(enters | (is_data_body & (body.busy | go))),
@@ -277,7 +278,7 @@ class WideFields(wiring.Component):
                     *(flag.eq(0) for flag in (*differs.values(), *present.values())),
                 ),
             ]
-        with m.If(late_end):
+        with m.If(late_end & ~started):
             m.d.sync += self.complete.eq(1)
 
         # 35
@@ -292,7 +293,7 @@ class WideFields(wiring.Component):
         m.d.comb += single.eq(
             Cat((Cat(type_marks[lane - 2] for lane in every) & type_ends[symbol]).any() for symbol in TYPES)
         )
-        with m.If(go & active & ~starts):
+        with m.If(go & active):
             with m.If((type_equals & mask).any()):
                 m.d.sync += found_35.eq(1)
             with m.If(full):
@@ -321,16 +322,16 @@ class WideFields(wiring.Component):
         def begins(tag: str, where: Value) -> Value:
             return sought[tag] & where.any()
 
-        for tag, unit, reach_of in (("34", seq, header_to), ("36", new_seq, wide_to)):
+        for tag, number, reach_of in (("34", seq, header_to), ("36", new_seq, wide_to)):
             its = Signal(name=f"its_{tag}")
-            m.d.comb += its.eq(live[tag] | begins(tag, unit.begins & reach_of))
-            with m.If(go & active & ~starts):
-                m.d.sync += live[tag].eq(its & ~unit.ends)
+            m.d.comb += its.eq(live[tag] | begins(tag, number.begins & reach_of))
+            with m.If(go & active):
+                m.d.sync += live[tag].eq(its & ~number.ends)
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
             taken = Signal(name=f"taken_{tag}")
-            m.d.comb += taken.eq(takes & its & unit.ends)
-            unit.collect(m, go, full, taken)
+            m.d.comb += taken.eq(takes & its & number.ends)
+            number.collect(m, go, full, taken, started)
         with m.If(seq.lands):
             m.d.sync += settled.eq(1)
         m.d.comb += [
@@ -342,7 +343,7 @@ class WideFields(wiring.Component):
         # Flags
         for tag, flag in flags.items():
             where = header_to if FLAGS[tag].startswith("poss") else wide_to
-            with m.If(go & active & ~starts & (found_flags[tag] & where).any()):
+            with m.If(go & active & (found_flags[tag] & where).any()):
                 m.d.sync += sought[tag].eq(0)
             with m.If(takes & sought[tag] & (yes[tag] & where).any()):
                 m.d.sync += [flag.eq(1), flag_changed.eq(1)]
@@ -358,7 +359,6 @@ class WideFields(wiring.Component):
         begin_run = Signal()
         start_marks = Signal(width)  # the start was in an earlier piece of this word
         begin_lanes, begin_member = Signal(width), Signal(width + 1)
-        begin_last = Signal()  # the message has begun with the piece at hand
         m.d.comb += [
             begin_lanes.eq(Mux(starts, self.start, start_marks)),
             begin_member.eq(
@@ -390,12 +390,12 @@ class WideFields(wiring.Component):
             word_4.begins.eq(starts | start_marks.any()),
             word_4.turn.eq(Mux(starts, place_of(self.start), place_of(start_marks))),
             word_4.goes_on.eq(begin_member[width] & ~begin_lanes[width - 1]),
-            begin_last.eq(go & starts),
+            started.eq(go & starts),
         ]
         begin.follow(m, word_4, session_3)
         # What a message was compared to before this one is of no interest any more.
         begin_found = Signal()
-        m.d.comb += begin_found.eq(begin.differs & ~begin_last)
+        m.d.comb += begin_found.eq(begin.differs & ~started)
         with m.If(begin_found):
             with m.If(pending & ~reset):
                 m.d.sync += differs_8_early.eq(1)
@@ -407,13 +407,13 @@ class WideFields(wiring.Component):
             its_4 = Signal(name=f"its_{tag}_4")
             m.d.sync += its_4.eq(takes & its)
             unit.follow(m, ident_pieces[tag], session_3)
-            with m.If(go & active & ~starts):
+            with m.If(go & active):
                 m.d.sync += live[tag].eq(its & ~ident_ends[tag])
                 with m.If(its):
                     m.d.sync += sought[tag].eq(0)
             with m.If(takes & its):
                 m.d.sync += present[tag].eq(1)
-            with m.If((takes & its & unit.first_differs) | (its_4 & unit.differs)):
+            with m.If((takes & its & unit.first_differs) | (its_4 & unit.differs & ~started)):
                 m.d.sync += differs[tag].eq(1)
         m.d.comb += out.mirror.eq(
             ~(differs_8 | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))
@@ -422,14 +422,16 @@ class WideFields(wiring.Component):
         # Data bodies
         body.read(m, ~Cat(sought[tag] for tag in body.TAGS))
         first_length = first_of(lengths, APART)
+        with m.If(~is_data_body):
+            m.d.sync += body.enter(
+                reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))
+            )
         with m.If(enters):
-            m.d.sync += [
-                is_data_body.eq(1),
-                *body.enter(reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))),
-            ]
-        with m.If(enters | (go & is_data_body & ~starts)):
+            m.d.sync += is_data_body.eq(1)
+        with m.If(~body.busy):
             rest = mask & (is_data_body.replicate(width) | Cat(lengths[:lane].any() for lane in every))
             m.d.sync += body.load(classes_3, rest, self.body_end)
+            m.d.sync += body.busy.eq(enters | (go & is_data_body))
         for place, tag in enumerate(body.TAGS):
             with m.If(body.closed[place]):
                 m.d.sync += sought[tag].eq(0)
@@ -445,7 +447,7 @@ class WideFields(wiring.Component):
             m.d.sync += [is_data_body.eq(0), late_end.eq(1)]
 
         # Ends and starts
-        with m.If(go & active & self.body_end & ~starts):
+        with m.If(go & active & self.body_end):
             m.d.sync += active.eq(0)
             with m.If(~is_data_body & ~enters):
                 with m.If(pending & ~reset):

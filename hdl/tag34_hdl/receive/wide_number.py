@@ -105,8 +105,9 @@ class WideNumber:
             with m.If(full):
                 m.d.sync += self.run.eq(Cat(equals[width - 1], is_value[width - 1]))
 
-    def collect(self, m: Module, go: Value, full: Value, take: Value) -> None:
-        """Stage 3 to 4, and from 4 on. ``take``: the number that ends in the piece at stage 3 is wanted."""
+    def collect(self, m: Module, go: Value, full: Value, take: Value, lost: Value) -> None:
+        """Stage 3 to 4, and from 4 on. ``take``: the number that ends in the piece at stage 3 is wanted.
+        ``lost``: what was taken a cycle ago is not."""
         width = self.width
         m.d.comb += [self.ends.eq(self.stops.any()), self.late.eq(self.stops.any() & ~self.stops[0])]
         lanes = [self.digits.word_select(lane, 4) for lane in range(width)]
@@ -139,7 +140,7 @@ class WideNumber:
             number = number | Mux(chosen[lane], Cat(before(lane)), 0)
             over = over | (chosen[lane] & Cat(past[SEQ_DIGITS - lane :]).any())
         m.d.sync += self.number_valid.eq(0)
-        with m.If(self.number_valid):
+        with m.If(self.number_valid & ~lost):
             legal = self.number_good & (self.number <= MAX_SEQ_BCD)
             if not self.zero_ok:
                 legal &= self.number != 0
@@ -160,5 +161,5 @@ class WideNumber:
             self.number.eq(number),
             self.number_good.eq((chosen & self.closed).any() & ~over),
         ]
-        m.d.comb += self.lands.eq((take & self.stops[0]) | self.number_valid)
+        m.d.comb += self.lands.eq((take & self.stops[0]) | (self.number_valid & ~lost))
         m.d.sync += self.landed.eq(self.lands)

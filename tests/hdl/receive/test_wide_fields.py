@@ -15,7 +15,7 @@ from tag34_hdl.receive.fields import BEGIN_STRING, OURS, THEIRS
 from tag34_hdl.receive.wide_fields import WideFields
 from tag34_sim import hostile
 from tag34_sim.golden import Framer
-from tag34_sim.messages import SENDING_TIME, Peer, encode, frame
+from tag34_sim.messages import SENDING_TIME, Field, Peer, encode, frame
 from tests.hdl.bench import Simulation, refusal
 from tests.hdl.messages import fields_of
 from tests.hdl.receive.test_fields import DATA, FLAGS, HEADER, NUMBERS, random_message
@@ -340,9 +340,9 @@ def test_R2_idents_of_all_lengths(width: int, size: int, rng: random.Random) -> 
         peers.append(Peer(peer.begin_string, *wrong))
     messages = []
     for one in peers:
-        swapped = [(35, 0), (34, 1), (52, SENDING_TIME), (49, one.sender), (56, one.target)]
+        swapped: list[Field] = [(35, 0), (34, 1), (52, SENDING_TIME), (49, one.sender), (56, one.target)]
         for fields in (swapped, swapped[:3] + swapped[:2:-1], swapped[:4], [*swapped, *swapped[3:]]):
-            pad = (50, "x" * rng.randrange(width))
+            pad: Field = (50, "x" * rng.randrange(width))
             messages.append(frame(encode([fields[0], pad, *fields[1:]]), begin_string=one.begin_string))
     run_streams([stream_of([*messages, peer.heartbeat(1)], rng, gaps=0.3)], rng, width, peers=[peer], slow=0.3)
 
