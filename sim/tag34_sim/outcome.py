@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from tag34 import Event, RecoveryOpened, Sent
+from tag34.contract import Rule
 from tag34.device import DeviceInfo
 
 from .counterparty import Hello
@@ -39,7 +40,7 @@ class Outcome:
         self._last = 0
         self._in_order = True
         self._requests = 0
-        self._opened: deque[int] = deque()
+        self._opened: deque[int | None] = deque()  # the proving byte's cycle; None: no byte did, but a timer
         self._latencies: list[int] = []
         self._duplicates = self._garbled = 0
 
@@ -54,10 +55,12 @@ class Outcome:
     def note(self, event: Event) -> None:
         """The session reports something. A ResendRequest's decision and its departure come in the same order."""
         if isinstance(event, RecoveryOpened):
-            self._opened.append(event.cycle)
+            self._opened.append(None if event.rule is Rule.R14 else event.cycle)
         elif isinstance(event, Sent) and event.device:
             self._requests += 1
-            self._latencies.append(event.cycle - self._opened.popleft())
+            proved = self._opened.popleft()
+            if proved is not None:
+                self._latencies.append(event.cycle - proved)
 
     def count(self, counters: Mapping[str, int]) -> None:
         """Take what the device counted, per rule."""
