@@ -248,15 +248,19 @@ class SequencerProof(Proof):
         self.lemma(~self.state("WRITE BACK") | ~self.timer_starts, "timer")
         due_now = self.opened.signal("timer_due")
         self.lemma(~self.state("TIMEOUT") | ~due_now | self.timer_runs, "timer")
+        self.simple_lemmas()
         # A message of which nothing follows leaves the timer alone: it does not run.
-        simple = self.plan.simple
-        calm = ~self.recovery & ~self.timer_runs & ~self.timer_starts
-        self.lemma(~self.state("WAIT") | ~simple | ~self.recovery, "simple")
-        self.lemma(~simple | ~self.state("MESSAGE") | calm, "simple")
-        self.lemma(~simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "simple")
-        self.lemma(~self.state("WAIT") | ~simple | (self.rule == Rule.R8), "simple")
-        # What is looked at here was true a cycle ago as well, or is of no account.
-        self.lemma(~self.state("MESSAGE") | ~simple | ~self.opened.signal("running"), "simple")
+        calm = ~self.recovery & ~self.timer_runs & ~self.timer_starts & ~self.opened.signal("running")
+        self.lemma(~self.plan.simple | ~self.state("MESSAGE") | calm, "simple")
+
+    def simple_lemmas(self) -> None:
+        """A message of which nothing follows: R8, without a range, told and put away."""
+        plan, waits = self.plan, self.state("WAIT")
+        known: Any = self.opened.signal("preparation.rules.known", Rows)
+        self.lemma(sum(known[name] for name in Rows.members) <= 1, "row")
+        follows = plan.asks | plan.halts | self.recovery | (self.rule != Rule.R8)
+        self.lemma(~waits | ~plan.simple | ~follows, "simple")
+        self.lemma(~plan.simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "simple")
 
     def message_lemmas(self) -> None:
         """A prepared message: facts, row and plan are those of the session as it is."""
@@ -318,12 +322,12 @@ class SequencerProof(Proof):
             (plan.halts, self.among(Rule.F5, Rule.R4, Rule.R9B)),
         ):
             self.lemma(~waits | (bit == meaning), "plan")
+        self.simple_lemmas()
         # Nothing follows: what is expected then is above all that was seen, and no range is open.
         alone = (rule == Rule.R8) & ~self.recovery & (self.entries == 0) & (self.highest <= message.seq)
         self.lemma(~waits | ~plan.simple | (alone & (message.seq < largest)), "plan")
         last = self.state("MESSAGE", "WRITE BACK") & plan.simple
         self.lemma(~last | (~self.recovery & (self.entries == 0) & ~self.advanced), "nothing follows")
-        self.lemma(~plan.simple | self.state(*REST, "MESSAGE", "WRITE BACK"), "nothing follows")
         self.lemma(~self.advances | (self.state("MESSAGE") & plan.simple & self.in_message), "nothing follows")
         self.lemma(~self.advances | (expected <= largest), "nothing follows")
 
@@ -361,6 +365,7 @@ class SequencerProof(Proof):
         shut = shut | connects
         self.lemma(loaded | ((self.limit == 0) & ~busy & ~unready & shut), "not loaded")
         self.lemma(loaded | ~self.state("WAIT") | (self.rule == Rule.R1), "not loaded")
+        self.lemma(loaded | ~self.advances, "not loaded")
         self.lemma((busy & make_low) | (self.expected_low == low(expected)), "low")
         self.lemma(~busy | self.state("ARRIVE", "SETTLE", "STORE", "WRITE BACK"), "busy")
 
@@ -767,15 +772,15 @@ class SequencerRequests(SequencerProof):
             m.d.sync += [asked_for.eq(1), value.eq(expected)]
         self.holds("sequencer.repeats-once", ~asked | ~by_r13a | ~asked_for | (value < expected))
         self.cover("sequencer.repeats-once", gap & asked & by_r13a)
-        known = asked_for & recovery & ~self.close_now
+        # R3 and R5 close the range; before the message is taken `close_now` is only a guess.
+        under_way = state(*WALKING, "ARRIVE", "ADVANCE", *RELEASING, *HELD, "RANGE", "RANGE CLOSES")
+        known = asked_for & recovery & ~(self.close_now & under_way & self.in_message)
         self.lemma(~known | (value <= expected), "asked for")
         along = state(*WALKING) & ~self.walk_all
         self.lemma(~known | ~along | (value < self.target), "asked for")
         moving = along | state("ADVANCE")
         self.lemma(~known | (value != expected) | self.again_done | moving, "asked for")
-        closing = state(*WALKING, "ARRIVE", "ADVANCE", *RELEASING, "RANGE", "RANGE CLOSES")
-        closing = closing & self.in_message | state(*HELD)
-        self.lemma(~(self.close_now & self.in_message) | closing | ~state("RANGE", "RANGE CLOSES"), "closing")
+        self.lemma(~state("RANGE", "RANGE CLOSES") | self.in_message | ~self.close_now, "closing")
         self.lemma(~(state(*WALKING) & self.walk_all & self.in_message) | self.close_now, "closing")
         self.lemma(~(state(*WALKING) & self.walk_all & ~self.in_message & self.sets) | ~recovery, "the host's numbers")
 
@@ -869,7 +874,7 @@ class SequencerProgress(SequencerProof):
         room = level < RECORD_DEPTH - 3
         self.lemma(level <= RECORD_DEPTH, "level")
         self.holds("sequencer.tells-again", self.can_tell == self.past(room))
-        taken = dut.records.valid & dut.records.ready & ~self.told
+        taken = dut.records.valid & dut.records.ready & ~self.opened.signal("whole")
         self.holds("sequencer.tells-again", ~self.past(taken) | (level + 1 == self.past(level)))
         self.holds("sequencer.tells-again", room | dut.records.valid)
         self.cover("sequencer.tells-again", holds & self.past(taken))
