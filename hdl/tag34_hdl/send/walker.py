@@ -133,7 +133,7 @@ class Walker(wiring.Component):
         m.d.comb += [
             self.fire.eq(self.go & valid & ~(opens & self.active)),
             moves.eq((self.fire & ~opens) | self.start),
-            pulls.eq(~valid | (moves & is_last) | opens),
+            pulls.eq(~valid | (self.fire & is_last) | opens),
             loads.eq(~ahead_valid | pulls),
             chunk.right.eq(chunk.source == Source.NUMBER),
             # A number's first chunk may be short, anything else's last one.
@@ -165,10 +165,15 @@ class Walker(wiring.Component):
             ]
         with m.If(loads):
             m.d.sync += [ahead.eq(read), ahead_valid.eq(known), ahead_last.eq(last)]
-        with m.If((loads & known & ~read_opens) | self.start):
+        # The program goes on a cycle later: the decision to start is made late in its cycle.
+        started = Signal()
+        m.d.sync += started.eq(self.start)
+        with m.If((loads & known & ~read_opens) | started):
             m.d.sync += [behind.eq(following + 1), read.eq(found)]
+        with m.If(self.start | started):
+            m.d.sync += ahead_valid.eq(0)
         with m.If(self.start):
-            m.d.sync += [valid.eq(~is_last), opens.eq(0), ahead_valid.eq(0)]
+            m.d.sync += [valid.eq(~is_last), opens.eq(0)]
         with m.If(self.abort):
             m.d.sync += [valid.eq(0), opens.eq(0), ahead_valid.eq(0), behind.eq(1), read.eq(first)]
 
