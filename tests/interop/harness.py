@@ -27,11 +27,13 @@ class QuickFix:
         self._command = [sys.executable, str(SCRIPT), role, begin_string, str(port), *settings]
         self.port = 0
         self.events: list[dict[str, Any]] = []  # all so far
+        self._early: list[dict[str, Any]] = []  # from before it was ready: an initiator may be logged on by then
 
     async def __aenter__(self) -> QuickFix:
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(*self._command, stdin=pipe, stdout=pipe)
         self.port = (await self.wait("ready"))["port"]
+        self._early = self.events[:-1]
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -52,12 +54,15 @@ class QuickFix:
         """The next event of a kind (and message type), its message as ``message``; what comes before is noted only."""
         assert self._process.stdout is not None
         while True:
-            line = await self._process.stdout.readline()
-            assert line, f"QuickFIX has ended, waiting for {event} {msg_type}; it said {self.events}"
-            found = json.loads(line)
-            if "raw" in found:
-                found["message"] = FixMessage(found["raw"].encode("latin-1"))
-            self.events.append(found)
+            if self._early:
+                found = self._early.pop(0)
+            else:
+                line = await self._process.stdout.readline()
+                assert line, f"QuickFIX has ended, waiting for {event} {msg_type}; it said {self.events}"
+                found = json.loads(line)
+                if "raw" in found:
+                    found["message"] = FixMessage(found["raw"].encode("latin-1"))
+                self.events.append(found)
             if found["event"] == event and (msg_type is None or found["message"][35] == msg_type):
                 return dict(found)
 
