@@ -68,11 +68,14 @@ class Datapath(wiring.Component):
             }
         )
 
-    def _framer_and_fields(self, m: Module, framer: Any, fields: Any) -> None:
-        """Between those two and the sequencer."""
+    def _wire(self, m: Module, framer: Any, fields: Any, slots: Any, release: Any) -> None:
+        """What both kinds of parts have to the outside. Two may give slots back; the sequencer goes first."""
+        m.submodules.framer, m.submodules.fields = framer, fields
+        m.submodules.slots, m.submodules.release = slots, release
         connect(m, flipped(self.rx), framer.rx)
         connect(m, framer.frame, flipped(self.frame))
         connect(m, flipped(self.clear), framer.clear)
+        connect(m, release.deliver, flipped(self.deliver))
         m.d.comb += [
             framer.cycle.eq(self.cycle),
             framer.counts_session.eq(self.counts_session),
@@ -84,12 +87,6 @@ class Datapath(wiring.Component):
             self.changed.eq(fields.changed),
             self.complete.eq(fields.complete),
             fields.done.eq(self.done),
-        ]
-
-    def _slots_and_release(self, m: Module, slots: Any, release: Any) -> None:
-        """Between those two, the sequencer and the host. Two may give slots back; the sequencer goes first."""
-        connect(m, release.deliver, flipped(self.deliver))
-        m.d.comb += [
             self.current.eq(slots.current),
             slots.take.eq(self.take),
             release.push.eq(self.push),
@@ -112,16 +109,12 @@ class NarrowDatapath(Datapath):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.framer = framer = Framer(shape)
-        m.submodules.fields = fields = Fields(shape)
-        m.submodules.slots = slots = Slots(shape)
-        m.submodules.release = release = Release(shape)
+        framer, fields, slots, release = Framer(shape), Fields(shape), Slots(shape), Release(shape)
+        self._wire(m, framer, fields, slots, release)
         m.submodules.idents = idents = memory.Memory(
             shape=8, depth=shape.sessions << shape.ident_bits - shape.session_bits, init=[]
         )
         ident_write, ident_read = idents.write_port(), idents.read_port()
-        self._framer_and_fields(m, framer, fields)
-        self._slots_and_release(m, slots, release)
         m.d.comb += [
             ident_write.addr.eq(self.ident_address),
             ident_write.data.eq(self.ident_data),
@@ -159,12 +152,8 @@ class WideDatapath(Datapath):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.framer = framer = WideFramer(shape)
-        m.submodules.fields = fields = WideFields(shape)
-        m.submodules.slots = slots = WideSlots(shape)
-        m.submodules.release = release = WideRelease(shape)
-        self._framer_and_fields(m, framer, fields)
-        self._slots_and_release(m, slots, release)
+        framer, fields, slots, release = WideFramer(shape), WideFields(shape), WideSlots(shape), WideRelease(shape)
+        self._wire(m, framer, fields, slots, release)
         stalls, wants_slot = Signal(), Signal()
         m.d.sync += [stalls.eq(fields.stall), wants_slot.eq(slots.wants_slot)]
         m.d.comb += [

@@ -85,6 +85,11 @@ class Shape:
         return ceil_log2(self.max_message)
 
     @property
+    def lane_bits(self) -> int:
+        """Bits of a lane's number (none at width 1)."""
+        return ceil_log2(self.width)
+
+    @property
     def session_bits(self) -> int:
         """Bits of a session number (at least one)."""
         return max(1, ceil_log2(self.sessions))

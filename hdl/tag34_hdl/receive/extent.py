@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth import Array, C, Cat, Elaboratable, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..layouts import LENGTH, OFFSET, Shape
 from .framer import TRAILER_LENGTH
@@ -43,7 +42,7 @@ class Extent(wiring.Component):
                 "known": 1,
                 "there": 1,
                 "words": 20,
-                "lane": ceil_log2(width),
+                "lane": shape.lane_bits,
                 "mark": TRAILER_LENGTH + width,
                 "end_index": INDEX,
                 "length": LENGTH,
@@ -54,7 +53,7 @@ class Extent(wiring.Component):
             {
                 "begin": In(1),
                 "digits": In(Digits),
-                "lane": In(ceil_log2(width)),
+                "lane": In(shape.lane_bits),
                 "index": In(INDEX),
                 "number": In(OFFSET),
                 "start": In(OFFSET),
@@ -63,7 +62,7 @@ class Extent(wiring.Component):
                 "known": Out(1),
                 "mark": Out(TRAILER_LENGTH + width),
                 "end_index": Out(INDEX),
-                "end_lane": Out(ceil_log2(width)),
+                "end_lane": Out(shape.lane_bits),
                 "length": Out(LENGTH),
                 "oversize": Out(1),
                 "saved": Out(self.State),
@@ -75,7 +74,7 @@ class Extent(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         width = self.shape.width
-        lane_bits = ceil_log2(width)
+        lane_bits = self.shape.lane_bits
 
         # Stages: digits -> pairs of digits -> their shares -> the sum -> the mark.
         stage = Signal(4)

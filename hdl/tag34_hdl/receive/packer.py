@@ -104,7 +104,7 @@ class Packer(wiring.Component):
         shape, width = self.shape, self.shape.width
         beat = self.rx.payload
         session = self.session
-        lane_bits = ceil_log2(width)
+        lane_bits = shape.lane_bits
 
         place = Signal(lane_bits)  # lane of the next byte
         index = Signal(INDEX)  # of the word that it belongs to
@@ -120,7 +120,6 @@ class Packer(wiring.Component):
         m.d.comb += [
             self.rx.ready.eq(ready),
             take.eq(self.rx.valid & ready),
-            turned.eq(beat.data.rotate_left(0)),
             count.eq(Mux(take, beat.count, 0)),
             end.eq(place + count),
         ]
@@ -147,7 +146,8 @@ class Packer(wiring.Component):
         moves = Signal()
         m.d.comb += moves.eq(self.go & ~self.hold & ~self.back)
         every = C((1 << width) - 1, width)
-        at_least = [Cat(Value.cast(place) <= lane for lane in range(width)), Cat(end > lane for lane in range(width))]
+        from_place = Cat(place <= lane for lane in range(width))
+        until_end = Cat(end > lane for lane in range(width))
 
         # -- Showing again
         showing = Signal()  # words are being read
@@ -179,8 +179,8 @@ class Packer(wiring.Component):
                     Mux(waiting, rest.word_select(lane, 8), self.word.data.word_select(lane, 8))
                 )
         with m.If(fetched):
-            since = Mux(fetched_left != 0, 0, Cat(Value.cast(again_lane) <= lane for lane in range(width)))
-            until = Mux(is_end, Mux(waiting, 0, Cat(Value.cast(place) > lane for lane in range(width))), every)
+            since = Mux(fetched_left != 0, 0, Cat(again_lane <= lane for lane in range(width)))
+            until = Mux(is_end, Mux(waiting, 0, ~from_place), every)
             m.d.comb += [
                 shown.eq(kept_read.data),
                 show_index.eq(fetched_index),
@@ -190,7 +190,7 @@ class Packer(wiring.Component):
             ]
         with m.Elif(~showing & ~changes):
             m.d.comb += [
-                mask.eq(Mux(waiting, every, at_least[0]) & at_least[1]),
+                mask.eq(Mux(waiting, every, from_place) & until_end),
                 full.eq(over),
             ]
 
@@ -249,10 +249,9 @@ class Packer(wiring.Component):
 
         # -- Turns
         m.d.comb += self.idle.eq(~showing & ~fetched & ~waiting & ~finds & ~changes & ~take)
-        if shape.sessions == 1:
-            with m.If(self.clear):
-                m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
-        else:
+        with m.If(self.clear & (self.clear_session == session)):
+            m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
+        if shape.sessions > 1:
             Place = data.StructLayout({"place": lane_bits, "index": INDEX, "received": OFFSET})
             m.submodules.places = places = Table(Place, shape.sessions)
             at_hand = Signal(Place)
@@ -291,11 +290,8 @@ class Packer(wiring.Component):
                     self.received.eq(places.entry.received),
                     *show_again(places.entry.index, places.entry.place),
                 ]
-            with m.If(self.clear):
-                with m.If(self.clear_session == session):
-                    m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
-                with m.Else():
-                    m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session)]
+            with m.If(self.clear & (self.clear_session != session)):
+                m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session)]
 
         with m.If(self.back & self.go):
             m.d.sync += [self.word.mask.eq(0), self.word.full.eq(0), *show_again(self.back_index, self.back_lane)]

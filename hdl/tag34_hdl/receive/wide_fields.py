@@ -16,6 +16,7 @@ from tag34 import contract
 from ..layouts import Shape
 from ..session.table import Context, Table
 from .fields import BEGIN_STRING, OURS, THEIRS
+from .lanes import lane_of
 from .tags import BYTES, CLASS_BITS, LONGEST, PAIRS, Lanes, behind, classify, ends_header, first_of, length_tag
 from .wide_data import DataBody
 from .wide_ident import Piece, WideIdent
@@ -31,11 +32,7 @@ TYPES = {"A": "is_logon", "4": "is_sequence_reset", "2": "is_resend_request"}
 
 def place_of(lanes: Value) -> Value:
     """The lane behind a single bit in ``lanes``, modulo their number."""
-    width = len(lanes)
-    return Cat(
-        Cat(lanes[lane] for lane in range(width) if (lane + 1) % width >> bit & 1).any()
-        for bit in range((width - 1).bit_length())
-    )
+    return lane_of(lanes.rotate_left(1))
 
 
 def named(signals: Sequence[Signal]) -> dict[str, Signal]:

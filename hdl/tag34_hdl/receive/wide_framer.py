@@ -7,13 +7,13 @@ from typing import Any
 from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import ceil_log2
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
 from ..session.table import Context, Table
 from .checksum import START_SUM
 from .extent import Extent
 from .framer import START, TRAILER_LENGTH, Counts
+from .lanes import lane_of
 from .packer import INDEX, Packer
 from .patterns import Patterns
 
@@ -100,7 +100,8 @@ class WideFramer(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape, width = self.shape, self.shape.width
-        lane_bits = ceil_log2(width)
+        lane_bits = shape.lane_bits
+        every = (1 << width) - 1
         lanes = range(width)
         m.submodules.packer = packer = Packer(shape)
         m.submodules.extent = extent = Extent(shape)
@@ -133,9 +134,8 @@ class WideFramer(wiring.Component):
 
         # -- The decision
         stage = Signal(Stage)
-        not_start = Signal(
-            width + len(START) - 1, init=(1 << len(START) - 1) - 1
-        )  # lanes in which the X of a start may not be yet
+        # Lanes in which the X of a start may not be yet.
+        not_start = Signal(width + len(START) - 1, init=(1 << len(START) - 1) - 1)
         number = Signal(OFFSET)  # of the word at hand
         back = Signal()
         short_waits = Signal()  # until it is known where a short body ends
@@ -173,7 +173,7 @@ class WideFramer(wiring.Component):
         behind_end = Cat(extent.mark[: max(0, i)].any() if i else 0 for i in lanes)
         until_body_end = Cat(~extent.mark[: TRAILER_LENGTH + i + 1].any() for i in lanes)
 
-        huntable = Mux(stage == Stage.HUNT, (1 << width) - 1, Mux(ends, behind_end, 0))
+        huntable = Mux(stage == Stage.HUNT, every, Mux(ends, behind_end, 0))
         candidates = Signal(width)
         starts = Signal(width)
         m.d.comb += candidates.eq(seen.start & ~not_start[:width] & huntable)
@@ -197,9 +197,8 @@ class WideFramer(wiring.Component):
         passes = Signal()  # this word is
         m.d.comb += [
             apart.eq(crowded | short | wrong | bad_trailer),
-            passes.eq(
-                step & word_2.full & ~context_2 & ~(crowded | wrong | bad_trailer | (short & ~length_at[width - 1]))
-            ),
+            # A short body that begins with the next word leaves nothing of this one.
+            passes.eq(step & word_2.full & ~context_2 & (~apart | (short & length_at[width - 1]))),
         ]
 
         # -- What is said of the piece
@@ -215,10 +214,9 @@ class WideFramer(wiring.Component):
         number_3 = Signal(OFFSET)
         m.d.comb += [
             tail.eq(
-                Mux(stage == Stage.HUNT, 0, seen.new & Mux(ends, ~behind_end, (1 << width) - 1))
-                & Mux(short, first_only, (1 << width) - 1)
+                Mux(stage == Stage.HUNT, 0, seen.new & Mux(ends, ~behind_end, every)) & Mux(short, first_only, every)
             ),
-            tail_summed.eq(tail & Mux(in_body, until_body_end, (1 << width) - 1)),
+            tail_summed.eq(tail & Mux(in_body, until_body_end, every)),
         ]
         after_start = Cat(starts[:i].any() if i else 0 for i in lanes)
         from_start = Cat(starts[: min(width, i + len(START))].any() for i in lanes)
@@ -231,9 +229,9 @@ class WideFramer(wiring.Component):
                 number_3.eq(number),
                 structure.start.eq(Mux(back, 0, starts)),
                 structure.tail.eq(Mux(back, 0, tail)),
-                structure.head.eq(Mux(back, 0, seen.new & from_start & Mux(crowded, ~after_start, (1 << width) - 1))),
+                structure.head.eq(Mux(back, 0, seen.new & from_start & Mux(crowded, ~after_start, every))),
                 structure.body_end.eq(step & body_ends),
-                sum_lanes.eq(Mux(back, 0, tail_summed | (seen.new & after_start & Mux(crowded, 0, (1 << width) - 1)))),
+                sum_lanes.eq(Mux(back, 0, tail_summed | (seen.new & after_start & Mux(crowded, 0, every)))),
                 ended_3.eq(step & ends & ~bad_trailer),
                 ended_badly_3.eq(step & bad_trailer),
             ]
@@ -279,10 +277,9 @@ class WideFramer(wiring.Component):
             extent.begin.eq(step & has_length),
             extent.passes.eq(passes),
         ]
-        chosen = [length_at[i] for i in lanes]
         m.d.sync += [
-            Cat(extent.digits[i] for i in range(len(extent.digits))).eq(Cat(*patterns.length_digits(chosen))),
-            extent.lane.eq(self._lane_of(length_at)),
+            Cat(extent.digits[i] for i in range(len(extent.digits))).eq(Cat(*patterns.length_digits([*length_at]))),
+            extent.lane.eq(lane_of(length_at)),
             extent.index.eq(index_2),
             extent.number.eq(number),
         ]
@@ -318,11 +315,11 @@ class WideFramer(wiring.Component):
         ]
         with m.Switch(why):
             with m.Case(Why.ONCE_MORE):
-                m.d.comb += [lane.eq(self._lane_of(event) + 1), back_index.eq(event_index + lane[lane_bits])]
+                m.d.comb += [lane.eq(lane_of(event) + 1), back_index.eq(event_index + lane[lane_bits])]
             with m.Case(Why.WRONG):
-                m.d.comb += [lane.eq(self._lane_of(event)), back_index.eq(event_index)]
+                m.d.comb += [lane.eq(lane_of(event)), back_index.eq(event_index)]
             with m.Case(Why.START):
-                m.d.comb += [lane.eq(self._lane_of(event) - 1), back_index.eq(event_index - lane[lane_bits])]
+                m.d.comb += [lane.eq(lane_of(event) - 1), back_index.eq(event_index - lane[lane_bits])]
             with m.Case(Why.END):
                 m.d.comb += [lane.eq(extent.end_lane), back_index.eq(extent.end_index)]
         late = Signal()  # a frame without a length follows
@@ -346,9 +343,7 @@ class WideFramer(wiring.Component):
         with m.If(go):
             m.d.sync += total.eq(Mux(structure.start.any(), FIRST_SUM, total) + sum(summed))
             with m.If(structure.start.any()):
-                m.d.sync += [
-                    start_offset.eq((number_3 << lane_bits) + self._lane_of(structure.start) - (len(START) - 1)),
-                ]
+                m.d.sync += start_offset.eq((number_3 << lane_bits) + lane_of(structure.start) - (len(START) - 1))
         digits = [Signal(4, name=f"sum_digit_{place}") for place in range(3)]
         for place, digit in enumerate(digits):
             here = Cat(trailer(4 + place)) & seen.new
@@ -504,9 +499,3 @@ class WideFramer(wiring.Component):
         shown = Signal(Counts)
         m.d.sync += shown.eq(at_hand)
         m.d.comb += self.counts.eq(Mux(counted == session, shown, counts.entry))
-
-    @staticmethod
-    def _lane_of(one_hot: Value) -> Value:
-        """The number of the lane."""
-        width = len(one_hot)
-        return Cat(Cat(one_hot[i] for i in range(width) if i >> bit & 1).any() for bit in range(ceil_log2(width)))

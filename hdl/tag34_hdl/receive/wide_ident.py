@@ -7,7 +7,6 @@ from typing import Any
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory
-from amaranth.utils import ceil_log2
 
 from ..layouts import IDENT_BITS, Shape
 
@@ -52,7 +51,7 @@ class WideIdent:
         self.skip = skip
         self.abrupt = abrupt
         self.rows = (1 << IDENT_BITS) // width
-        self.lane_bits = ceil_log2(width)
+        self.lane_bits = shape.lane_bits
         self.memory = memory.Memory(shape=8 * width, depth=shape.sessions * self.rows, init=[])
         self.port = self.memory.read_port()
         self.turn = Signal(self.lane_bits, name=f"{name}_turn")

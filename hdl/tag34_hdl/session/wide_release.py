@@ -5,11 +5,10 @@ from typing import Any
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
 from ..receive.framer import START
-from .wide_slots import WRITTEN_BITS, arrival, lane_bits, word_bits
+from .wide_slots import WRITTEN_BITS, arrival, word_bits
 
 #: Beats of which a message that is released right behind its arrival has more, or it is read like any other.
 GUESSED = 5
@@ -57,7 +56,7 @@ class WideRelease(wiring.Component):
                 "arrived": In(1),
                 "arrival": In(arrival(shape)),
                 "start_slot": Out(shape.slot_bits),
-                "start_lane": In(lane_bits(shape)),
+                "start_lane": In(shape.lane_bits),
                 "read_enable": Out(1),
                 "read_slot": Out(shape.slot_bits),
                 "read_word": Out(word),
@@ -74,7 +73,7 @@ class WideRelease(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape, width = self.shape, self.shape.width
-        lanes, words = lane_bits(shape), word_bits(shape)
+        lanes, words = shape.lane_bits, word_bits(shape)
         begins = -(-len(START) // width)  # beats that have bytes of 8=FIX
 
         # -- What is to be read: a register for the message that was pushed, one for the next one, a queue in between
@@ -246,14 +245,14 @@ class WideRelease(wiring.Component):
     def _ends(self, delivery: Any, final: Signal, rest: Signal) -> list[Value]:
         """Note where a message ends."""
         before = (delivery.length - 1)[: self.shape.offset_bits]
-        lanes = lane_bits(self.shape)
+        lanes = self.shape.lane_bits
         return [final.eq(before[lanes:]), rest.eq(before[:lanes])]
 
     def _beat(self, lane: Value, begin: Value) -> Value:
         """The bytes that were read, turned so that the message's next one comes first; ``8=FIX`` put in."""
         width = self.shape.width
         turned: Value = self.read_data
-        for bit in range(ceil_log2(width)):
+        for bit in range(self.shape.lane_bits):
             turned = Mux(lane[bit], turned.rotate_right(8 << bit), turned)
         octets = [turned.word_select(index, 8) for index in range(width)]
         for offset, char in enumerate(START):

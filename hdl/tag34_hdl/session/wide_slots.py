@@ -3,7 +3,6 @@
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
 from ..layouts import Shape
 from ..receive.framer import START
@@ -15,14 +14,9 @@ from .table import Context, Table
 WRITTEN_BITS = 3
 
 
-def lane_bits(shape: Shape) -> int:
-    """Bits of a lane's number."""
-    return ceil_log2(shape.width)
-
-
 def word_bits(shape: Shape) -> int:
     """Bits of a word's place in a slot."""
-    return shape.offset_bits - lane_bits(shape)
+    return shape.offset_bits - shape.lane_bits
 
 
 def arrival(shape: Shape) -> data.StructLayout:
@@ -36,7 +30,7 @@ def arrival(shape: Shape) -> data.StructLayout:
         {
             "known": 1,
             "slot": unsigned(shape.slot_bits),
-            "lane": unsigned(lane_bits(shape)),
+            "lane": unsigned(shape.lane_bits),
             "session": unsigned(shape.session_bits),
             "written": unsigned(WRITTEN_BITS),
             "renewed": 1,
@@ -90,7 +84,7 @@ class WideSlots(wiring.Component):
                 "free": In(stream.Signature(slot)),
                 "arrival": Out(arrival(shape)),
                 "start_slot": In(slot),
-                "start_lane": Out(lane_bits(shape)),
+                "start_lane": Out(shape.lane_bits),
                 "read_enable": In(1),
                 "read_slot": In(slot),
                 "read_word": In(word),
@@ -115,7 +109,7 @@ class WideSlots(wiring.Component):
         turn_4, turn_5 = (Signal(name=f"turn_{stage}") for stage in (4, 5))
         session_4, session_5 = (Signal(shape.session_bits, name=f"session_{stage}") for stage in (4, 5))
         begins_5 = Signal()  # a message begins in the piece
-        lane_5 = Signal(lane_bits(shape))  # the lane of its first byte
+        lane_5 = Signal(shape.lane_bits)  # the lane of its first byte
         place_5 = Signal(word_bits(shape))  # the word of its slot that the piece belongs to
         with m.If(moves):
             m.d.sync += [
@@ -144,7 +138,7 @@ class WideSlots(wiring.Component):
         # -- The message under way
         slot = Signal(shape.slot_bits)
         known = Signal()  # there is one, or was, and it has a slot
-        lane = Signal(lane_bits(shape))
+        lane = Signal(shape.lane_bits)
         below = Signal(width)  # the lanes below its first byte's
         place = Signal(word_bits(shape))  # the word of its slot that the next piece belongs to
         wrapped = Signal()  # that is word 0 again
@@ -213,7 +207,7 @@ class WideSlots(wiring.Component):
             read_data.append(store.read_data)
         m.d.comb += self.read_data.eq(Cat(read_data))
 
-        m.submodules.starts = starts = memory.Memory(shape=lane_bits(shape), depth=shape.slots, init=[])
+        m.submodules.starts = starts = memory.Memory(shape=shape.lane_bits, depth=shape.slots, init=[])
         starts_write, starts_read = starts.write_port(), starts.read_port()
         m.d.comb += [
             starts_write.addr.eq(current),

@@ -14,12 +14,11 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.receive.wide_framer import WideFramer
 from tag34_sim.golden import Frame, FrameKind
 from tag34_sim.golden import Framer as Golden
-from tag34_sim.messages import Peer, checksummed, damaged_checksum, flipped, truncated
+from tag34_sim.messages import checksummed, damaged_checksum, flipped, truncated
 from tests.hdl.bench import Simulation
 
 START = b"8=FIX"
 SOH = b"\x01"
-PEER = Peer("FIX.4.2", "A", "B")
 WIDTHS = [2, 4, 8]
 SEEDS = 60
 
