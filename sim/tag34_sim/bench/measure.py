@@ -85,6 +85,7 @@ def measure(amount: Amount, widths: Sequence[int], sessions: int, seed: int, clo
                 result.rows += throughput(width, stream, gateware.flow(stream), software, clock)
             cycles = Spread.of(gateware.latencies(gaps(amount.gaps, seed)))
             result.rows += latency(width, cycles, software, clock)
+            result.rows += hurried(width, Spread.of(gateware.latencies(gaps(amount.gaps, seed, apart=0))))
             if clock is not None and clock.mhz is not None:
                 result.latencies[f"tag34, width {width}, {clock.mhz:g} MHz"] = cycles.scaled(1000 / clock.mhz)
             result.rows.append(simulation(gateware, streams[1], amount.rounds))
@@ -194,6 +195,16 @@ def latency(width: int, cycles: Spread, software: Software, clock: Routed | None
             value = None if ours is None else pick(ours)
             rows.append(Row(f"{name}: {what}", value, "ns", who, pick(theirs), how))
     return rows
+
+
+def hurried(width: int, cycles: Spread) -> list[Row]:
+    """Rows of that time where gaps follow each other at once."""
+    how = f"gateware, Verilator: a gap every three messages of 90 to 160 bytes, {cycles.count} gaps; "
+    how += "a request waits until the one before it has left"
+    return [
+        Row(f"width {width}, gap to ResendRequest, gaps at once: {what}", value, "cycles", "-", None, how)
+        for what, value in (("median", cycles.p50), ("max", cycles.most))
+    ]
 
 
 PERCENTILES: dict[str, Callable[[Spread], float]] = {

@@ -41,7 +41,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Gap:
-    """A message that proves a gap, the one that was missing, and one behind it that gives the request time to leave."""
+    """A message that proves a gap, the one that was missing, and one behind it, before the next gap."""
 
     proof: bytes
     missing: bytes
@@ -91,16 +91,20 @@ def worst(count: int) -> Stream:
     return Stream("shortest messages, seven of eight held", turned, sessions=False)
 
 
-def gaps(count: int, seed: int) -> Iterator[Gap]:
-    """Gaps of one message each, the lengths of the messages at random: the proving byte comes in any lane."""
+def gaps(count: int, seed: int, *, apart: int = 1000) -> Iterator[Gap]:
+    """Gaps of one message each, the lengths of the messages at random: the proving byte comes in any lane.
+
+    Parameters: ``apart``, bytes that the last message of each is longer: with enough of them a request has left before
+    the next gap.
+    """
     rng = random.Random(f"{seed} gaps")
 
-    def order(seq: int, *, possdup: bool = False) -> bytes:
-        text = "x" * rng.randrange(64)
+    def order(seq: int, *, possdup: bool = False, more: int = 0) -> bytes:
+        text = "x" * (rng.randrange(64) + more)
         return PEER.message("D", seq, [(11, f"order-{seq}"), (38, 100), (58, text + ".")], possdup=possdup)
 
     for seq in range(FIRST, FIRST + 3 * count, 3):
-        yield Gap(order(seq + 1), order(seq, possdup=True), order(seq + 2))
+        yield Gap(order(seq + 1), order(seq, possdup=True), order(seq + 2, more=apart))
 
 
 def logon() -> bytes:
