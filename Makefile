@@ -19,7 +19,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal lint format types docs timing timing-diff area soak clean
+.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ coverage: $(READY)  ## how often the tests see each rule at work, on each device
 
 formal: $(READY)  ## prove properties of the gateware (ARGS="--sample": the quick ones; ARGS="slots")
 	@$(BIN)/python -m tests.formal --jobs $(JOBS) $(ARGS)
+
+mutate: $(READY)  ## plant faults in the gateware: do the tests tell them? (ARGS="--sample 50")
+	@$(BIN)/python -m tests.mutation --jobs $(JOBS) $(ARGS)
 
 lint: $(READY)  ## ruff: rules and format
 	@$(BIN)/ruff check . $(ARGS)

@@ -464,6 +464,21 @@ def test_F5_the_longest_that_a_length_can_say(bench: MakeBench) -> None:
     assert [m.length for m in b.messages] == [len(message), len(b.order(1)), len(message)]
 
 
+@pytest.mark.rule("F4", "F5")
+def test_F4_F5_nothing_of_a_message_counts_as_skipped_however_much_of_it_is_there(bench: MakeBench) -> None:
+    b = bench()
+    body = HEADER + b"58=" + b"x" * (999_999 - len(HEADER) - 4) + b"\x01"
+    message = frame(body)
+    b.feed(b"noise")
+    at = 0
+    for size in (1, 100, 4_000, 70_000, 200_000, 525_000, 983_100, 999_999, len(message)):
+        assert b.feed(message[at:size]) == ([] if size < len(message) else ["halted 1 F5", "F5 none -> 1"])
+        at = size
+        assert b.device.counters(0)["skipped"] == (5 if size > 4 else 5 + size), size
+    b.feed(b"more")
+    assert b.device.counters(0)["skipped"] == 9
+
+
 @pytest.mark.rule("F5", "R2", "R6")
 def test_F5_nothing_of_it_is_judged(bench: MakeBench) -> None:
     """Before the Logon, by strangers, with any number: the session cannot go on."""
