@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import pytest
 
@@ -156,11 +155,11 @@ def each_by_itself(rng: random.Random, messages: Sequence[bytes], sessions: int)
         yield Operation("configure", {"session": session, "config": PEER.config()})
     for data in messages:
         session = rng.randrange(sessions)
-        make = partial(dict, session=session)
-        yield Operation("set_expected", make(expected=EXPECTED))
-        yield Operation("connect", make(phase=rng.choice([Phase.ACTIVE, Phase.ACTIVE, Phase.LOGON])))
-        yield Operation("receive", make(data=data))
-        yield Operation("receive", make(data=PEER.order(EXPECTED)))
+        phase = rng.choice([Phase.ACTIVE, Phase.ACTIVE, Phase.LOGON])
+        yield Operation("set_expected", {"session": session, "expected": EXPECTED})
+        yield Operation("connect", {"session": session, "phase": phase})
+        yield Operation("receive", {"session": session, "data": data})
+        yield Operation("receive", {"session": session, "data": PEER.order(EXPECTED)})
 
 
 @pytest.mark.rule("F2", "R2", "R4")
