@@ -33,7 +33,7 @@ class Core(wiring.Component):
             count.
 
     Latency: from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
-    ResendRequest, offered at ``tx``, two cycles at width 1, five above it; one more above it if the byte stands in the
+    ResendRequest, offered at ``tx``, three cycles at width 1, six above it; one more above it if the byte stands in the
     second word that its beat reaches into and no beat follows. A message whose last decisive field is closed less than
     three cycles before its end, or whose last bytes come right behind a change of the session, is judged up to ten
     cycles later. Throughput: one beat per cycle, but for changes of the session (two cycles at width 1, about ten above
@@ -141,7 +141,8 @@ class Core(wiring.Component):
             composer.set_next_out.eq(sequencer.set_next_out),
             composer.set_session.eq(sequencer.session),
             composer.new_next_out.eq(registers.command.number),
-            composer.next_session.eq(sequencer.session),
+            # The one whose state is fetched, so that it is known before its message is prepared.
+            composer.next_session.eq(sequencer.config_session),
             composer.next_out_session.eq(registers.session),
             composer.cycle.eq(registers.cycle),
             clock.load.eq(registers.time_load),
@@ -177,7 +178,6 @@ class Core(wiring.Component):
             registers.counted_rule.eq(sequencer.counted_rule),
             registers.counted_session.eq(sequencer.session),
             registers.counts.eq(data.counts),
-            registers.core_idle.eq(self.idle),
         ]
 
         # A byte taken needs two cycles to become visible to the sequencer: idle is said when all has been quiet for
@@ -188,7 +188,7 @@ class Core(wiring.Component):
             busy.eq(
                 ~sequencer.idle
                 | ~timers.idle
-                | registers.ticks
+                | registers.ticks_come
                 | (self.rx.valid & self.rx.ready)
                 | self.send_header.valid
                 | registers.command_valid
@@ -199,6 +199,8 @@ class Core(wiring.Component):
             ),
             self.idle.eq((quiet == 3) & ~busy),
         ]
+        # The host sees it a cycle later, and nothing of before what it has written.
+        m.d.sync += registers.core_idle.eq(self.idle & ~self.write)
         with m.If(busy):
             m.d.sync += quiet.eq(0)
         with m.Elif(quiet != 3):

@@ -31,6 +31,7 @@ class Registers(wiring.Component):
         session: what SESSION says. What is shown of a session follows two cycles later.
         config_session, config: configuration of a session, two cycles later; sender_session, ident_lengths, fraction:
             the same for the composer.
+        ticks: some are waiting and may be taken, one in two cycles; ticks_come: some are, or have just been written.
         All others: to and from the core.
     """
 
@@ -56,6 +57,7 @@ class Registers(wiring.Component):
                 "command": Out(shape.command),
                 "command_done": In(1),
                 "ticks": Out(1),
+                "ticks_come": Out(1),
                 "tick": In(1),
                 "ticks_drop": In(1),
                 "time": In(Time),
@@ -78,6 +80,9 @@ class Registers(wiring.Component):
         m = Module()
         shape = self.shape
         data = self.write_data
+        address = Signal(ADDRESS_BITS)
+        reading = Signal()
+        m.d.sync += [address.eq(self.address), reading.eq(self.read)]
         reads: dict[str, Any] = {}
 
         def written(name: str) -> Value:
@@ -94,7 +99,7 @@ class Registers(wiring.Component):
         def wide(name: str, value: Value) -> None:
             """LO shows the low word; reading it latches the rest, which HI shows."""
             high = Signal(len(value) - 32, name=f"{name.lower()}_high")
-            with m.If(self.read & (self.address == REGISTERS[f"{name}_LO"].address)):
+            with m.If(reading & (address == REGISTERS[f"{name}_LO"].address)):
                 m.d.sync += high.eq(value[32:])
             reads[f"{name}_LO"] = value[:32]
             reads[f"{name}_HI"] = high
@@ -113,25 +118,35 @@ class Registers(wiring.Component):
         ):
             reads[name] = constant
         reads["STATUS"] = Cat(self.core_idle, self.command_valid)
-        wide("CYCLE", self.cycle)
+        # It is that in which the address was shown.
+        cycle = Signal.like(self.cycle)
+        m.d.sync += cycle.eq(self.cycle)
+        wide("CYCLE", cycle)
 
         # Timer ticks: a millisecond each, from the prescaler or from the host.
         tick_cycles = Signal(32)
         prescale = Signal(32)
         waiting = Signal(32)
         storage("TICK_CYCLES", tick_cycles)
-        m.d.comb += self.ticks.eq(waiting != 0)
+        # A cycle behind, but at once when they become fewer: who takes one has a long way behind him.
+        fewer = written("TICK") | self.ticks_drop | self.tick
+        m.d.sync += [
+            self.ticks.eq((waiting != 0) & ~fewer),
+            self.ticks_come.eq((waiting != 0) | written("TICK")),
+        ]
+        comes = Signal()
+        m.d.comb += comes.eq((tick_cycles != 0) & (prescale == tick_cycles))
         with m.If(tick_cycles != 0):
             m.d.sync += prescale.eq(prescale + 1)
-            with m.If(prescale == tick_cycles):
+            with m.If(comes):
                 m.d.sync += prescale.eq(0)
         with m.If(written("TICK")):
             m.d.sync += waiting.eq(data)
         with m.Elif(self.ticks_drop):
             m.d.sync += waiting.eq(0)
-        with m.Elif(self.tick):
+        with m.Elif(self.tick & ~comes):
             m.d.sync += waiting.eq(waiting - 1)
-        with m.Elif((tick_cycles != 0) & (prescale == tick_cycles)):
+        with m.Elif(~self.tick & comes):
             m.d.sync += waiting.eq(waiting + 1)
 
         for name, field in (("TIME_DATE", "date"), ("TIME_DAY", "day"), ("TIME_MILLI", "milli")):
@@ -193,7 +208,7 @@ class Registers(wiring.Component):
         wide("BYTES", self.counts.bytes)
         framed = Signal(OFFSET)
         partial = Signal(LENGTH)
-        with m.If(self.read & (self.address == REGISTERS["BYTES_LO"].address)):
+        with m.If(reading & (address == REGISTERS["BYTES_LO"].address)):
             m.d.sync += [framed.eq(self.counts.framed), partial.eq(self.counts.partial)]
         reads["FRAMED_LO"], reads["FRAMED_HI"] = framed[:32], framed[32:]
         reads["PARTIAL"] = partial
@@ -218,10 +233,10 @@ class Registers(wiring.Component):
             m.d.sync += counted.eq(counter_read.addr)
         reads["COUNTER"] = counter_read.data
 
-        # Two stages: the word of the address, then the output.
-        word = Signal(32)
-        m.d.sync += [word.eq(0), self.read_data.eq(word)]
-        with m.Switch(self.address):
+        # Two stages: the address, then its word.
+        word = self.read_data
+        m.d.sync += word.eq(0)
+        with m.Switch(address):
             for name, register in REGISTERS.items():
                 if register.access is Access.WO:
                     continue

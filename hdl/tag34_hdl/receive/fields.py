@@ -37,7 +37,8 @@ class Fields(wiring.Component):
         session: whose message it is.
         ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
         fields: what was found so far; final when ``complete``, stable until the next message starts. ``mirror`` is
-            believed until it is disproved, and final a cycle after ``complete``: before, what is missing may come yet.
+            believed until it is disproved, and final two cycles after ``complete``: before, what is missing may come
+            yet.
         settled: the number is in (the header's 34 has been closed), or the message is ``complete``: what is known
             is likely to be all that the rules will ask for.
         changed: ``fields`` may not be what it was a cycle ago, ``mirror`` apart.
@@ -130,7 +131,7 @@ class Fields(wiring.Component):
         m.d.sync += ident.eq(ident_next)
         begin_ok, value_ok, idents_ok = (Signal(name=n) for n in ("begin_ok", "value_ok", "idents_ok"))
         both = found[49] & found[56]
-        m.d.comb += out.mirror.eq(begin_ok & idents_ok & (both | ~self.complete))
+        m.d.sync += out.mirror.eq(begin_ok & idents_ok & (both | ~self.complete))
 
         # Comparison takes a cycle of its own, as block memory is slow to answer.
         compared = Signal(8)
@@ -173,7 +174,14 @@ class Fields(wiring.Component):
 
         with m.If(self.byte_valid & self.byte.start):
             m.d.comb += ident_next.eq((BEGIN_STRING << IDENT_BITS) + len("FIX"))
-            m.d.sync += [begin_ok.eq(1), idents_ok.eq(1), in_header.eq(1), announced.eq(0), *new_tag()]
+            m.d.sync += [
+                begin_ok.eq(1),
+                idents_ok.eq(1),
+                out.mirror.eq(1),
+                in_header.eq(1),
+                announced.eq(0),
+                *new_tag(),
+            ]
             m.d.sync += self.changed.eq(1)
             m.d.sync += [signal.eq(0) for signal in found.values()]
             for name in ("msg_type", "is_logon", "is_sequence_reset", "is_resend_request"):

@@ -115,11 +115,10 @@ class Framer(wiring.Component):
         summed = Signal(init=1)  # the byte at hand belongs to the sum
         take = Signal()
         can_take = Signal()
+        waits = Signal()  # a frame does, or was taken in the cycle before: who takes it says so late in his cycle
+        taken = Signal()
         m.d.comb += [
-            can_take.eq(
-                ~blocked
-                & Mux(hunting, ~self.frame.valid | (matched != len(START) - 1), ~self.frame.valid & self.has_slot)
-            ),
+            can_take.eq(~blocked & Mux(hunting, ~waits | (matched != len(START) - 1), ~waits & self.has_slot)),
             self.rx.ready.eq(can_take),
             take.eq(self.rx.valid & can_take),
             # Saturates: a BeginString may be of any length, a record's length may not.
@@ -127,25 +126,29 @@ class Framer(wiring.Component):
         ]
 
         report = Signal()
-
-        def finish(length: Value, *, garbled: Value | int = 1) -> None:
-            """Report the message."""
+        frame = self.frame.payload
+        m.d.comb += self.frame.valid.eq(waits & ~taken)
+        m.d.sync += taken.eq(self.frame.valid & self.frame.ready)
+        with m.If(taken):
+            m.d.sync += waits.eq(0)
+        # The words of the frame are there whenever none waits, so that it is one bit that says so.
+        with m.If(~waits):
             m.d.sync += [
-                self.frame.valid.eq(1),
-                self.frame.payload.garbled.eq(garbled),
-                self.frame.payload.offset.eq(start),
-                self.frame.payload.length.eq(length),
-                self.frame.payload.cycle.eq(self.cycle),
-                report.eq(1),
+                frame.garbled.eq(1),
+                frame.offset.eq(start),
+                frame.length.eq((count - place)[: len(count)]),
+                frame.cycle.eq(self.cycle),
             ]
+
+        def finish() -> None:
+            """Report the message; it is garbled, of what was taken for its length, if nothing else is said."""
+            m.d.sync += [waits.eq(1), report.eq(1)]
 
         # The sum of reported lengths, a cycle later: the adder stays off the path from the byte to the frame.
         m.d.sync += report.eq(0)
         with m.If(report):
-            m.d.sync += framed.eq(framed + self.frame.payload.length)
+            m.d.sync += framed.eq(framed + frame.length)
 
-        with m.If(self.frame.ready):
-            m.d.sync += self.frame.valid.eq(0)
         m.d.sync += [
             self.byte_valid.eq(0),
             self.write.eq(0),
@@ -196,7 +199,7 @@ class Framer(wiring.Component):
                     with m.If(byte == ord(wanted)):
                         m.next = following
                     with m.Else():
-                        finish(count)
+                        finish()
                         hunt(fresh=False)
 
             with m.State("LENGTH"):
@@ -210,9 +213,11 @@ class Framer(wiring.Component):
                         with m.Else():
                             m.next = "BODY"
                     with m.Else():
-                        # In `9=8=FIX...` the next message began one byte ago.
-                        finish(Mux(matched_next == 2, count - 1, count))
+                        finish()
                         hunt(fresh=False)
+                # In `9=8=FIX...` the next message began one byte ago.
+                with m.If(~waits & (matched_next == 2)):
+                    m.d.sync += frame.length.eq(count - 1)
 
             with m.State("BODY"):
                 with m.If(take):
@@ -256,11 +261,13 @@ class Framer(wiring.Component):
                     with m.If(is_sum & (value != digit)):
                         m.d.sync += good.eq(0)
                     with m.If(~fits):
-                        finish((count - place)[:24])
+                        finish()
                         hunt(fresh=False)
                     with m.Elif(place == 6):
-                        finish(count_next, garbled=~good)
+                        finish()
                         hunt(fresh=True)
+                with m.If(~waits & (place == 6) & is_soh):
+                    m.d.sync += [frame.garbled.eq(~good), frame.length.eq(count_next)]
 
         in_message = Signal()
         m.d.comb += in_message.eq(take & ~hunting)
@@ -292,13 +299,14 @@ class Framer(wiring.Component):
         if self.shape.sessions == 1:
             m.d.comb += [forget.eq(self.clear.valid), self.clear.ready.eq(1), self.counts.eq(counts)]
         else:
-            self._take_turns(m, context, counts, received, framed, checksum, blocked, forget)
+            self._take_turns(m, context, counts, received, framed, checksum, blocked, ~waits | taken, forget)
         with m.If(forget):
             m.d.sync += [
                 context.load(context.initial),
                 received.eq(0),
                 framed.eq(0),
-                self.frame.valid.eq(0),
+                waits.eq(0),
+                taken.eq(0),
                 self.byte_valid.eq(0),
                 self.write.eq(0),
                 report.eq(0),
@@ -314,9 +322,10 @@ class Framer(wiring.Component):
         framed: Signal,
         checksum: Checksum,
         blocked: Signal,
+        turns: Value,
         forget: Signal,
     ) -> None:
-        """Many sessions: one cycle to find the other one's word, one to change to it."""
+        """Many sessions: one cycle to find the other one's word, one to change to it. ``turns``: that may be."""
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "sum": checksum.state.shape()})
         m.submodules.messages = messages = Table(saved, sessions)
@@ -324,12 +333,7 @@ class Framer(wiring.Component):
         find = Signal()
         m.d.comb += [
             find.eq(
-                self.rx.valid
-                & (self.next_session != self.session)
-                & ~self.switch
-                & (~self.frame.valid | self.frame.ready)
-                & ~messages.busy
-                & ~kept.busy
+                self.rx.valid & (self.next_session != self.session) & ~self.switch & turns & ~messages.busy & ~kept.busy
             ),
             blocked.eq((self.next_session != self.session) | messages.busy),
             self.clear.ready.eq(~find & ~self.switch & ~messages.busy),

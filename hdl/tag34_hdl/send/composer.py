@@ -1,6 +1,6 @@
 """The composer: everything that leaves (S1 to S4, S6)."""
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -44,13 +44,13 @@ class Composer(wiring.Component):
         tx: the messages' bytes; ``last`` with the last beat of a message. All others are full, but for the first one at
             width 8 if BeginString has three or four characters.
         records: SENT for each message whose first beat was taken, SEND_DROPPED.
-        next_session: whose request comes next, if one comes; known at least four cycles before it.
+        next_session: whose request comes next, if one comes; known at least five cycles before it.
         ident_write, ident_address, ident_data: the host's byte of an ident.
         config_session, ident_lengths, fraction: lengths of a session's idents and digits of 52's fraction, two cycles
             later.
         time: now.
-        set_next_out, set_session, new_next_out: next_out of a session := new_next_out. Not while a message of it
-            leaves, nor again within two cycles.
+        set_next_out, set_session, new_next_out: next_out of a session := new_next_out; both stay for one more cycle.
+            Not while a message of it leaves, nor again within three cycles.
         next_out_session, next_out: next_out of a session, one cycle later; two cycles after a first beat.
         clear, clear_session: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
@@ -139,49 +139,73 @@ class Composer(wiring.Component):
         wanted = Signal()
         host_next = Signal()
         candidate = Signal(shape.session_bits)
+        chosen = Signal.like(candidate)
         session_before = Signal.like(candidate)
         changes = Signal()
         known = Signal(STAGES)
+        known_next = Signal.like(known)
         turns = (self.config_session != session_before) & (shape.sessions > 1)
-        sets = self.set_next_out | numbers.waits
+        sets = Signal()
+        m.d.sync += [sets.eq(self.set_next_out), chosen.eq(candidate)]
         m.d.comb += [
             wanted.eq(request_held | self.request.valid),
             host_next.eq(body.whole & ~request_held),
             candidate.eq(Mux(host_next, body.header.session, Mux(request_held, request.session, self.next_session))),
             changes.eq(numbers.changes | ~walker.resting | turns | idents.writing),
             numbers.session.eq(session_before),
-            self.config_session.eq(Mux(active, session, candidate)),
+            self.config_session.eq(Mux(active, session, chosen)),
         ]
-        m.d.sync += [session_before.eq(self.config_session), known.eq(Mux(changes, 0, Cat(1, known)))]
+        m.d.comb += known_next.eq(Mux(changes, 0, Cat(1, known)))
+        m.d.sync += [session_before.eq(self.config_session), known.eq(known_next)]
         if byte_sum.latency(width) > 1:
             # The sum of the first chunk is a cycle behind the chunk.
             rested = Signal()
             m.d.sync += rested.eq(walker.resting)
             with m.If(~rested):
-                m.d.sync += known.eq(0)
+                m.d.comb += known_next.eq(0)
 
         # -- Start. Only one thing is told at a time: the next message does not start before the record of this one is
         # gone.
         telling = Signal()
         dropping = Signal()
-        free = Signal()
         start = Signal()
         opening = Signal()  # it has started in the cycle before
         drop = Signal()
         rewind = Signal()
         host_good = ~body.too_long & (numbers.entry.left | body.header.replay)
-        request_next = wanted if shape.sessions == 1 else wanted & ~host_next
+        # What may happen in the next cycle is known in this one, all but whether there is a request and a clear: a
+        # request comes late in its cycle, and much depends on the start.
+        free = Signal()
+        forgets = Signal()
+        request_next = C(1, 1) if shape.sessions == 1 else ~host_next
+        may_request, may_not_request, may_send, may_drop = (
+            Signal(name=f"may_{what}") for what in ("request", "not_request", "send", "drop")
+        )
         m.d.comb += [
+            free.eq(
+                known_next.all()
+                & ~(active | telling | dropping | start | drop)
+                # Who waits is forgotten; another one may be there in the next cycle.
+                & ~(self.clear | forgets)
+                & ~(self.set_next_out | sets | numbers.waits | self.ident_write)
+                & ((candidate == chosen) | (shape.sessions == 1))
+            ),
             # Nothing starts in the cycle of a clear: what waits may just be forgotten (S6).
-            free.eq(~active & ~telling & ~dropping & known.all() & ~(self.clear | turns | sets | idents.writing)),
-            start.eq(free & Mux(wanted, request_next & numbers.entry.left, host_next & host_good)),
-            drop.eq(free & ~wanted & host_next & ~host_good),
+            start.eq(Mux(wanted, may_request, may_send) & ~self.clear),
+            drop.eq(may_drop & ~wanted & ~self.clear),
+            forgets.eq(may_not_request & wanted),  # without a number left it is dropped
         ]
-        m.d.sync += opening.eq(start)
+        m.d.sync += [
+            opening.eq(start),
+            may_request.eq(free & request_next & numbers.entry.left),
+            may_not_request.eq(free & request_next & ~numbers.entry.left),
+            may_send.eq(free & host_next & host_good),
+            may_drop.eq(free & host_next & ~host_good),
+        ]
         with m.If(~active & ~telling & ~dropping):
-            m.d.sync += [session.eq(candidate), is_request.eq(wanted), sent_cycle.eq(self.cycle)]
-        with m.If(free & request_next & ~numbers.entry.left):
-            m.d.sync += request_held.eq(0)  # without a number left it is dropped
+            m.d.sync += [session.eq(chosen), is_request.eq(wanted), sent_cycle.eq(self.cycle)]
+        with m.If(forgets):
+            m.d.sync += request_held.eq(0)
         with m.If(start):
             m.d.sync += active.eq(1)
         with m.If(opening):
@@ -259,7 +283,7 @@ class Composer(wiring.Component):
             offer.word.data.eq(packer.word),
             offer.word.count.eq(packer.word_count),
             offer.word.last.eq(packer.word_last & active),
-            offer.word.session.eq(Mux(active, session, candidate)),
+            offer.word.session.eq(Mux(active, session, chosen)),
         ]
 
         # -- CheckSum: until a message starts it is that of the first chunk
@@ -301,7 +325,7 @@ class Composer(wiring.Component):
         m.d.sync += was_taken.eq(first_taken)
         m.d.comb += [
             numbers.used.eq(was_taken & ~is_replay),
-            numbers.set_next_out.eq(self.set_next_out),
+            numbers.set_next_out.eq(sets),
             numbers.set_session.eq(self.set_session),
             numbers.new_next_out.eq(self.new_next_out),
             numbers.host_session.eq(self.next_out_session),
@@ -332,6 +356,6 @@ class Composer(wiring.Component):
             m.d.sync += dropping.eq(1)
 
         m.d.comb += self.idle.eq(
-            ~active & ~request_held & ~body.held & ~telling & ~dropping & known.all() & ~numbers.waits
+            ~active & ~request_held & ~body.held & ~telling & ~dropping & known.all() & ~sets & ~numbers.waits
         )
         return m

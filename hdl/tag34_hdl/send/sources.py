@@ -88,22 +88,30 @@ class Sources(wiring.Component):
             found = words(characters)
             return found[place[: max(1, (len(found) - 1).bit_length())]] if len(found) > 1 else found[0]
 
+        # The time has many characters, and there are four numbers: the choice is made in two stages, first the one
+        # within eight words and within each number.
+        eights = 8 * width
+        times = [
+            word(time_characters(self.time)[place : place + eights], chunk.place[:3]) for place in range(0, 27, eights)
+        ]
         # The groups of a number's digits end with the lowest one, the chunk's bytes with the highest lane.
         groups = []
         for number in (self.body_length, self.seq, self.begin, self.end):
             digits = digits_of(number)
             digits += [C(0, 4)] * (-len(digits) % width)
-            groups.append(Array(Cat(digits[place : place + width][::-1]) for place in range(0, len(digits), width)))
-        bits = max((len(group) - 1).bit_length() for group in groups)
-        group = Array(one[chunk.left[:bits]] if len(one) > 1 else one[0] for one in groups)[chunk.what[:2]]
+            words_of = Array(Cat(digits[place : place + width][::-1]) for place in range(0, len(digits), width))
+            bits = (len(words_of) - 1).bit_length()
+            groups.append(words_of[chunk.left[:bits]] if bits else words_of[0])
 
         texts = Program(width).texts
         text = Array(Cat(C(byte, 8) for byte in text.ljust(min(width, 4), b"\0")) for text in texts)[chunk.what]
         msg_type = [self.msg_type.word_select(place, 8) for place in range(MSG_TYPE_BYTES)]
         checksum = [*(character(self.sum[place]) for place in range(3)), C(SOH, 8)]
 
-        digits_1 = Signal(4 * width)
-        time_1 = Signal(8 * width)
+        digits_1 = [Signal(4 * width, name=f"digits_{index}") for index in range(len(groups))]
+        number_1 = Signal(2)
+        time_1 = [Signal(8 * width, name=f"time_{index}") for index in range(len(times))]
+        eight_1 = Signal(2)
         text_1 = Signal(8 * min(width, 4))
         source_1 = {
             source: Signal(name=f"from_{source.name.lower()}")
@@ -119,8 +127,10 @@ class Sources(wiring.Component):
                 summed_1.eq(chunk.summed),
                 source_1[Source.IDENT].eq((chunk.source == Source.IDENT) | (chunk.source == Source.BEGIN)),
                 *(source_1[source].eq(chunk.source == source) for source in (Source.BODY, Source.NUMBER, Source.TIME)),
-                digits_1.eq(group),
-                time_1.eq(word(time_characters(self.time), chunk.place)),
+                *(kept.eq(group) for kept, group in zip(digits_1, groups, strict=True)),
+                *(kept.eq(time) for kept, time in zip(time_1, times, strict=True)),
+                number_1.eq(chunk.what),
+                eight_1.eq(chunk.place[3:]),
                 text_1.eq(text),
             ]
             with m.If(chunk.source == Source.TYPE):
@@ -131,6 +141,8 @@ class Sources(wiring.Component):
         # Block memory is slow to leave: its bytes get a register before anything is made of them.
         valid_2 = Signal()
         summed_2 = Signal()
+        digits = Array(digits_1)[number_1]
+        time = Array(time_1)[eight_1] if len(time_1) > 1 else time_1[0]
         shown = {name: Signal(8 * width, name=f"shown_{name}") for name in ("ident", "body", "other")}
         with m.If(self.go):
             m.d.sync += [valid_2.eq(self.valid), summed_2.eq(summed_1)]
@@ -140,8 +152,8 @@ class Sources(wiring.Component):
                 inside = Mux(self.right, width - lane <= self.count, lane < self.count) if width > 1 else C(1, 1)
                 other = Mux(
                     source_1[Source.NUMBER],
-                    character(digits_1.word_select(lane, 4)),
-                    Mux(source_1[Source.TIME], time_1[of_lane], text_1[of_lane]),
+                    character(digits[4 * lane : 4 * lane + 4]),
+                    Mux(source_1[Source.TIME], time[of_lane], text_1[of_lane]),
                 )
                 literal = ~(source_1[Source.IDENT] | source_1[Source.BODY])
                 m.d.sync += [

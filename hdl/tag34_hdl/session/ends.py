@@ -33,7 +33,7 @@ def ranges(t: Transaction) -> None:
 
     with fsm.state("RANGE CLOSES"):
         closes = state.recovery & (t.close_now | Mux(t.infinity, t.past_highest, t.past_end))
-        next_opens = (state.phase == Phase.ACTIVE) & state.may_request & ~t.past_highest
+        next_opens = t.may_ask & ~t.past_highest
         m.d.sync += t.cause.eq(Rule.R11)
         with m.If(closes):
             t.event(EventCode.RECOVERY_CLOSED, seq=expected.value)

@@ -68,7 +68,6 @@ class Expected(wiring.Component):
         window_carry = Signal()
         chunk_carry = Signal()
 
-        m.d.comb += self.busy.eq(left != 0)
         with m.If(left > 1):
             window_digit, window_over = bcd.add_digit(value[:4], window[:4], window_carry)
             chunk_digit, chunk_over = bcd.add_digit(value[:4], chunk[:4], chunk_carry)
@@ -87,7 +86,7 @@ class Expected(wiring.Component):
                 m.d.sync += self.low.eq((self.low << 3) + (self.low << 1) + reading[-4:])
         with m.Elif(left == 1):
             # The serial sum is expected + chunk; the end of a chunk is one less.
-            m.d.sync += [left.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
+            m.d.sync += [left.eq(0), self.busy.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
         with m.If(self.increment):
             m.d.sync += [
                 self.value.eq(bcd.increment(self.value)),
@@ -101,6 +100,7 @@ class Expected(wiring.Component):
                 self.low.eq(0),
                 make_low.eq(~self.load_low),
                 left.eq(SEQ_DIGITS + 1),
+                self.busy.eq(1),
                 value.eq(self.new_value),
                 reading.eq(self.new_value),
                 window.eq(self.window_limit),

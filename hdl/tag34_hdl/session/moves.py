@@ -115,8 +115,10 @@ def release(t: Transaction) -> None:
             with m.Case(EntryState.EMPTY):
                 fsm.go("RANGE")
             with m.Case(EntryState.MESSAGE):
+                m.d.comb += [t.dut.delivery.slot.eq(entry.slot), t.dut.delivery.length.eq(entry.length)]
                 with m.If(can_tell):
-                    t.deliver(entry.slot, entry.length, seq=expected.value, told=entry.length, source=entry)
+                    m.d.comb += t.dut.push.eq(1)
+                    t.teller.delivery(seq=expected.value, length=entry.length, source=entry)
                     t.clear_entry(expected.low, message=1)
                     m.d.sync += t.moved()
                     fsm.go("ADVANCE")

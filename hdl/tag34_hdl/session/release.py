@@ -59,21 +59,24 @@ class Release(wiring.Component):
         m.d.comb += head.eq(queue.r_data)
 
         offset = Signal(self.shape.offset_bits)
-        is_start = Signal()  # the byte is known without the memory, and without a message
+        is_start = Signal(init=1)  # the byte is known without the memory, and without a message
         is_last = Signal()
         filled = Signal()  # the last stage has a byte
         advance = Signal()  # it has none, or it is taken
         step = Signal()  # a byte goes on from the first stage
         offered_first = Signal()
+        freeing = Signal()
+        freed = Signal(self.shape.slot_bits, reset_less=True)
         session = Signal(self.shape.session_bits)
+        # Found a cycle ahead. The message has been there since its first byte was taken, with three more to be read
+        # before anybody asks.
+        m.d.sync += is_last.eq(Mux(advance & step, offset + 2 == head.length, offset + 1 == head.length))
         m.d.comb += [
-            is_start.eq(offset < len(START)),
-            is_last.eq(offset + 1 == head.length),
             advance.eq(~filled | (self.deliver.valid & self.deliver.ready)),
-            self.free.payload.eq(head.slot),
-            # The last byte is read when its slot can be given back, so that nothing has to be remembered.
-            self.free.valid.eq(queue.r_rdy & ~is_start & is_last & advance),
-            step.eq(is_start | (queue.r_rdy & (~is_last | self.free.ready))),
+            # One slot at a time is on its way back; the last byte of the next message is not read before.
+            self.free.valid.eq(freeing),
+            self.free.payload.eq(freed),
+            step.eq(is_start | (queue.r_rdy & ~(is_last & freeing))),
             self.read_enable.eq(advance),
             self.read_slot.eq(head.slot),
             self.read_offset.eq(offset),
@@ -81,8 +84,12 @@ class Release(wiring.Component):
             self.deliver.valid.eq(filled & (~offered_first | queue.r_rdy)),
             self.deliver.payload.count.eq(1),
             self.deliver.payload.session.eq(Mux(offered_first, head.session, session)),
-            self.idle.eq(~pushed & ~queue.r_rdy & filled & offered_first),
+            self.idle.eq(~pushed & ~queue.r_rdy & ~freeing & filled & offered_first),
         ]
+        with m.If(self.free.ready):
+            m.d.sync += freeing.eq(0)
+        with m.If(queue.r_en):
+            m.d.sync += [freeing.eq(1), freed.eq(head.slot)]
         with m.If(self.deliver.valid & self.deliver.ready & offered_first):
             m.d.sync += session.eq(head.session)
 
@@ -108,5 +115,7 @@ class Release(wiring.Component):
                 self.deliver.payload.data.eq(Mux(latched[3], latched[4], self.read_data)),
             ]
             with m.If(step):
-                m.d.sync += offset.eq(Mux(is_last & ~is_start, 0, offset + 1))
+                m.d.sync += [offset.eq(offset + 1), is_start.eq(offset + 1 < len(START))]
+                with m.If(is_last & ~is_start):
+                    m.d.sync += [offset.eq(0), is_start.eq(1)]
         return m

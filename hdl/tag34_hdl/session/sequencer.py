@@ -21,7 +21,7 @@ from .window import Window
 
 #: States between two transactions: the next message is waited for and prepared, or another session's turn comes.
 TURNS = ("FETCH", "TAKE UP")
-RESTS = ("IDLE", "PREPARE ROW", "PREPARE PLAN", "WAIT", "GARBLED")
+RESTS = ("IDLE", "PREPARE ROW", "PREPARE PLAN", "WAIT", "COMMIT", "GARBLED")
 
 
 class Sequencer(wiring.Component):
@@ -29,10 +29,12 @@ class Sequencer(wiring.Component):
 
     A message is *prepared* as soon as its number is in: numbers are compared, the row of the table is chosen, the
     ResendRequest that it would cause is made ready; and again whenever its fields turn out to be others. The frame
-    (checksum good or not) then *commits* or drops it in one cycle. What only the whole message tells, that it is
-    foreign or too long, is not expected: if it is so, the message is prepared once more before it is taken. What
-    follows from the commit (release, next range, records) runs while the next message arrives; the next frame is not
-    taken before it is finished, so that for the rules a release is atomic (R12).
+    (checksum good or not) then decides, and the next cycle *commits* what was prepared: what depends on the frame is
+    only whether it is taken, and what its owner has to know at once, that its slot is owned and that it is delivered.
+    What only the whole message tells, that it is foreign or too long, is not expected: if it is so, the message is
+    prepared once more before it is taken. What follows from the commit (release, next range, records) runs while the
+    next message arrives; the next frame is not taken before it is finished, so that for the rules a release is atomic
+    (R12).
 
     The state of one session is in registers, those of all are in a table. The registers follow the session whose bytes
     arrive; after each transaction they are written back.
@@ -64,10 +66,11 @@ class Sequencer(wiring.Component):
         set_next_out: next_out of ``session`` := ``command.number``.
         idle: nothing is under way; records may be waiting in ``records``.
 
-    Latency: ``frame`` valid to ``request`` valid and to ``push``: the same cycle, if the message was prepared (three
-        cycles after ``fields_settled`` or the last ``fields_changed``, with the session's state in the registers) and
-        nothing is under way; four cycles more for a foreign message or one that is too long.
-    Throughput: a message in order of which nothing follows may come every six cycles.
+    Latency: ``frame`` valid to ``take`` and ``push``: the same cycle, and to ``request`` valid: one cycle, if the
+        message was prepared (three cycles after ``fields_settled`` or the last ``fields_changed``, with the session's
+        state in the registers) and nothing is under way; four cycles more for a foreign message or one that is too
+        long.
+    Throughput: a message in order of which nothing follows may come every seven cycles.
     """
 
     def __init__(self, shape: Shape):
@@ -159,6 +162,12 @@ class Sequencer(wiring.Component):
             preparation.room.eq(room),
             preparation.entry_state.eq(t.entry.state),
         ]
+        # What is delivered is the message that is taken, if no other is said.
+        m.d.comb += [
+            self.delivery.slot.eq(self.current),
+            self.delivery.length.eq(self.frame.payload.length),
+            self.delivery.session.eq(session),
+        ]
         for name in ("phase", "may_request", "recovery", "again_done", "highest", "top", "top_valid"):
             m.d.comb += getattr(preparation, name).eq(getattr(state, name))
         m.d.comb += [preparation.first_begin.eq(state.first_begin), preparation.begin_valid.eq(state.begin_valid)]
@@ -208,16 +217,11 @@ class Sequencer(wiring.Component):
             with m.If(~ours | ~self.fields_settled):
                 fsm.go("IDLE")
 
-        def take() -> None:
+        def take(following: str) -> None:
             """The frame is taken, its transaction begins."""
             m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
             m.d.sync += [t.in_message.eq(1), t.advanced.eq(0), foreign.eq(0), oversize.eq(0)]
-            fsm.go("MESSAGE")
-
-        def take_garbled() -> None:
-            """Nothing of it counts."""
-            m.d.sync += [t.plan.rule.eq(Rule.F3), t.plan.simple.eq(0)]
-            take()
+            fsm.go(following)
 
         with fsm.state("IDLE"):
             nothing = ~self.fields_settled & ~self.frame.valid & ~self.command_valid & ~self.due.valid
@@ -258,30 +262,35 @@ class Sequencer(wiring.Component):
             unless_it_changes("WAIT")
 
         with fsm.state("GARBLED"):
-            # No number, no body: nothing was prepared.
-            m.d.sync += t.frame.eq(self.frame.payload)
-            take_garbled()
+            # Nothing of it counts.
+            m.d.sync += [t.frame.eq(self.frame.payload), t.plan.rule.eq(Rule.F3), t.plan.simple.eq(0)]
+            take("MESSAGE")
 
         with fsm.state("WAIT"):
             nothing = self.fields_settled & ~self.frame.valid & ~self.command_valid & ~self.due.valid
             m.d.comb += self.idle.eq(ours & nothing)
-            m.d.sync += t.frame.eq(self.frame.payload)
+            m.d.sync += [t.frame.eq(self.frame.payload), t.slot.eq(self.current)]
             with m.If(~ours | ~self.fields_settled | self.fields_changed):
                 unless_it_changes("WAIT")
             with m.Elif(~self.frame.valid):
                 serve_host()
             with m.Elif(self.frame.payload.garbled):
-                take_garbled()
+                fsm.go("GARBLED")
             with m.Elif(~self.fields_complete):
                 pass
             with m.Elif(unexpected):
                 m.d.sync += [foreign.eq(~self.fields.mirror), oversize.eq(self.oversize)]
                 fsm.go("IDLE")
-            # A commit may have to tell of a delivery in the same cycle.
+            # The commit may have to tell of a delivery.
             with m.Elif(teller.can_tell):
-                take()
-                self._commit(t, advances)
+                take("COMMIT")
+                # What comes behind the message in the same word looks for a slot in the next cycle.
+                m.d.comb += self.take.eq(t.plan.take)
+                m.d.comb += self.push.eq(t.plan.push)
             self._expect_jump(t)
+
+        with fsm.state("COMMIT"):
+            self._commit(t, advances)
 
         walk(t)
         release(t)
@@ -308,12 +317,11 @@ class Sequencer(wiring.Component):
         ]
 
     def _commit(self, t: Transaction, advances: Signal) -> None:
-        """The message does what was planned."""
+        """The message does what was planned. Its slot and its delivery are dealt with."""
         m, fsm, state, message, plan = t.m, t.fsm, t.state, t.message, t.plan
-        length = self.frame.payload.length
-        m.d.comb += self.take.eq(plan.take)
+        fsm.go("MESSAGE")
         with m.If(plan.push):
-            t.deliver(self.current, length, seq=message.seq, told=t.frame.length, source=message, early=plan.early)
+            t.teller.delivery(seq=message.seq, length=t.frame.length, source=message, early=plan.early)
         with m.If(plan.put):
             m.d.sync += [
                 state.entries.eq(state.entries + 1),
@@ -326,8 +334,8 @@ class Sequencer(wiring.Component):
                 t.window.put.eq(1),
                 t.window.put_place.eq(message.seq_low),
                 entry.state.eq(Mux(plan.early, EntryState.CONSUMED, kind)),
-                entry.slot.eq(self.current),
-                entry.length.eq(length),
+                entry.slot.eq(t.slot),
+                entry.length.eq(t.frame.length),
             ]
             for name in ("msg_type", "possdup", "possresend", "new_seq", "new_seq_low", "new_seq_ok"):
                 m.d.comb += entry[name].eq(message[name])

@@ -1,6 +1,6 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import C, Cat, Elaboratable, Module
+from amaranth import C, Cat, Elaboratable, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -22,8 +22,10 @@ class Slots(wiring.Component):
     Members:
         switch, session, next_session: from the framer, in the cycle in which it changes from one session to the next.
         current, has_current: the slot being written, if there is one.
-        take: the current slot is owned from now on.
-        free: a slot that is no longer owned. Ready once the list is filled, slots - sessions cycles after reset.
+        take: the current slot is owned from now on; the next one is current two cycles later, none until then. Not in
+            the cycle before a ``switch``.
+        free: a slot that is no longer owned. Ready once the list is filled, slots - sessions + 1 cycles after
+            reset.
         write, write_offset, write_data: a byte for the current slot.
         read_enable, read_slot, read_offset, read_data: read port; the data appear with the second enabled cycle after
             the address.
@@ -40,7 +42,7 @@ class Slots(wiring.Component):
                 "session": In(shape.session_bits),
                 "next_session": In(shape.session_bits),
                 "current": Out(slot),
-                "has_current": Out(1),
+                "has_current": Out(1, init=1),
                 "take": In(1),
                 "free": In(stream.Signature(slot)),
                 "write": In(1),
@@ -66,8 +68,19 @@ class Slots(wiring.Component):
             memory.latch.eq(self.read_enable),
             self.read_data.eq(memory.read_data),
         ]
-        current, has_current, _ = current_slot(m, shape, take=self.take, free=self.free, switch=self.switch)
-        m.d.comb += [self.current.eq(current), self.has_current.eq(has_current)]
+        # Registers, as who takes or gives back has a long way behind him. The next message is not that far yet; the
+        # list is filled once.
+        taken = Signal()
+        filled = Signal()
+        free = stream.Signature(self.free.payload.shape()).create(path=("listed",))
+        m.d.comb += [
+            free.valid.eq(self.free.valid & filled),
+            free.payload.eq(self.free.payload),
+            self.free.ready.eq(filled),
+        ]
+        current, has_current, has_next = current_slot(m, shape, take=taken, free=free, switch=self.switch)
+        m.d.sync += [taken.eq(self.take), filled.eq(free.ready), self.has_current.eq(has_next & ~self.take)]
+        m.d.comb += self.current.eq(current)
         if shape.sessions > 1:
             context = Context(current=current, has_current=has_current)
             padding = C(0, shape.slot_bits - shape.session_bits)
@@ -83,5 +96,5 @@ class Slots(wiring.Component):
                 currents.put_entry.eq(context.word),
             ]
             with m.If(self.switch):
-                m.d.sync += context.load(currents.entry)
+                m.d.sync += [context.load(currents.entry), self.has_current.eq(currents.entry.has_current)]
         return m

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth import Module, Mux, Signal, Value
 
-from tag34.contract import EventCode, Policy, Rule
+from tag34.contract import EventCode, Phase, Policy, Rule
 
 from .. import bcd
 from ..layouts import MAX_SEQ_BCD, NUMBER, Frame, Shape
@@ -28,7 +28,7 @@ class Transaction:
     ``state``, ``states``, ``expected``, ``window``, ``preparation``, ``teller``.
 
     Members, registers:
-        frame: of the message. plan: what it does. cause: of the request.
+        frame: of the message. slot: the one that it is in. plan: what it does. cause: of the request.
         in_message: it is a message's. advanced: `expected` has moved.
         entry: the window's answer; block memory is slow to leave, so it is taken into a register before anything
             depends on it.
@@ -37,6 +37,7 @@ class Transaction:
             else only those up to `target`, and `expected` walks along.
         is_reset: the jump is R3's or the host's: `highest` is set anew.
         close_now: the open range ends whatever its numbers (R3, R5).
+        may_ask: phase and host allow a request, as of a cycle ago.
         at_target, target_above, target_below, top_reaches, top_is_expected, past_end, past_highest, past_largest,
             window_empty, tried_enough: comparisons, each a cycle behind what it compares: who asks has let a cycle
             pass.
@@ -60,6 +61,7 @@ class Transaction:
         self.preparation, self.teller = preparation, teller
         self.message = preparation.message
         self.frame = Signal(Frame, reset_less=True)
+        self.slot = Signal(shape.slot_bits, reset_less=True)
         self.plan = Signal(Plan)
         self.cause = Signal(Rule)
         self.in_message = Signal()
@@ -86,6 +88,7 @@ class Transaction:
         self.past_largest = Signal()
         self.window_empty = Signal()
         self.tried_enough = Signal()
+        self.may_ask = Signal()
         m.d.sync += [
             self.entry.eq(window.entry),
             self.infinity.eq(dut.config.policy == Policy.INFINITY),
@@ -98,6 +101,7 @@ class Transaction:
             self.past_highest.eq(expected.value > state.highest),
             self.past_largest.eq(expected.value == MAX_SEQ_BCD + 1),
             self.window_empty.eq(state.entries == 0),
+            self.may_ask.eq((state.phase == Phase.ACTIVE) & state.may_request),
             self.tried_enough.eq(state.retries == dut.config.resend_retries),
         ]
         request = dut.request.payload
@@ -114,19 +118,6 @@ class Transaction:
         """Tell of an event. What is told without ``teller.can_tell`` is lost."""
         cycle = Mux(self.in_message, self.frame.cycle, self.teller.last_cycle)
         self.teller.event(code, cycle=cycle, seq=seq, number=number, why=why)
-
-    def deliver(
-        self, slot: Value, length: Value, *, seq: Value, told: Value, source: Any, early: Value | int = 0
-    ) -> None:
-        """Hand a message to the release, and tell of it. ``told``: its length, a cycle later."""
-        delivery = self.dut.delivery
-        self.m.d.comb += [
-            self.dut.push.eq(1),
-            delivery.slot.eq(slot),
-            delivery.length.eq(length),
-            delivery.session.eq(self.dut.session),
-        ]
-        self.teller.delivery(seq=seq, length=told, source=source, early=early)
 
     def clear_entry(self, place: Value, *, message: Value | int) -> None:
         """An entry of zeros is EMPTY; a ``message`` among them is held no longer."""

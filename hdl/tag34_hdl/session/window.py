@@ -41,7 +41,7 @@ class Window(wiring.Component):
         m.submodules.entries = entries = Table(shape.window_entry, shape.sessions << shape.window_bits)
         # A register before the memory: who writes has a long way behind him.
         place = Cat(self.put_place, self.session)
-        put_entry = Signal(shape.window_entry, reset_less=True)
+        put_entry = Signal(shape.window_entry, reset_less=True, name="entry_to_put")
         m.d.sync += [entries.put.eq(self.put), entries.put_address.eq(place), put_entry.eq(self.put_entry)]
         m.d.comb += [
             entries.address.eq(Cat(self.place, self.session)),

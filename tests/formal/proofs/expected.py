@@ -84,7 +84,7 @@ class ExpectedSums(Proof):
         left, make_low = opened.signal("left"), opened.signal("make_low")
         parts = {name: opened.signal(f"{name}_left") for name in ("value", "window", "chunk", "reading")}
         carries = {"window": opened.signal("window_carry"), "chunk": opened.signal("chunk_carry")}
-        self.lemma(left <= SEQ_DIGITS + 1, "left")
+        self.lemma((left <= SEQ_DIGITS + 1) & (dut.busy == (left != 0)), "left")
         self.lemma(is_bcd(dut.value) & (dut.value <= largest), "value")
         self.lemma(
             ~dut.busy | (is_bcd(window) & is_bcd(chunk) & (window >= 1) & (window <= size) & (chunk >= 1)), "sizes"

@@ -48,7 +48,11 @@ class FramerJudgement(Proof):
             "each byte behind 8=FIX is stored at its place, in a slot, none beyond max_message",
         ),
         Property("framer.stable", ("R16", "F6"), "a frame stays as it is until it is taken, or until a new connection"),
-        Property("framer.keeps-ready", ("R16",), "with a slot and no frame waiting a byte is taken in each cycle"),
+        Property(
+            "framer.keeps-ready",
+            ("R16",),
+            "with a slot a byte is taken in each cycle, but while a frame waits and in the cycle behind",
+        ),
     )
 
     def build(self) -> None:
@@ -222,7 +226,8 @@ class FramerJudgement(Proof):
         kept = frame.valid & (Value.cast(frame.payload) == self.past(frame.payload))
         self.holds("framer.stable", ~waited | kept)
         self.cover("framer.stable", waited & frame.ready)
-        self.holds("framer.keeps-ready", ~(dut.has_slot & ~frame.valid) | dut.rx.ready)
+        was_taken = self.past(frame.valid & frame.ready)
+        self.holds("framer.keeps-ready", ~(dut.has_slot & ~frame.valid & ~was_taken) | dut.rx.ready)
         self.cover("framer.keeps-ready", dut.rx.ready & (stage == BODY))
 
         # The way to the covers: 8=FIX|9=05|35=0|10=163|, or with a wrong sum.

@@ -28,7 +28,7 @@ class SlotsInTheCore(SequencerProof):
     assumes = f"{SequencerProof.assumes}; a good frame has a current slot (the framer takes no byte without one)"
     digits = 2
     max_seq = 94
-    reach = 44
+    reach = 50
     properties = (
         Property(
             "core.one-owner",
@@ -69,7 +69,10 @@ class SlotsInTheCore(SequencerProof):
             release.delivery.eq(dut.delivery),
         ]
         good = dut.frame.valid & ~dut.frame.payload.garbled
-        self.assume(~good | slots.has_current)
+        # Who has just been taken leaves none behind for a cycle, in which nobody is looked at.
+        took = self.past(dut.take)
+        self.assume(~good | slots.has_current | took)
+        self.lemma(~took | self.commits, "taken")
 
         listed = Queue(slots_opened, "list", SHAPE.slots)
         leaving = Queue(release_opened, "queue", SHAPE.slots)
@@ -89,19 +92,27 @@ class SlotsInTheCore(SequencerProof):
         places += [here & (word.slot == slot) for here, word in zip(held, self.words, strict=True)]
         places += [leaving.has(place) & (entry == slot) for place, entry in enumerate(outside)]
         places.append(pushed & (waiting.slot == slot))
+        self.lemma(slots.has_current == ~slots_opened.signal("list.r_en"), "current")
+        self.lemma(~(slots.free.ready & listing), "filled")
+        # On its way into the window, and back to the list.
+        keeps = self.commits & self.plan.hold
+        put: Any = self.opened.signal("window.put_entry", SHAPE.window_entry)
+        freeing = release_opened.signal("freeing")
+        places += [keeps & (put.slot == slot), freeing & (release_opened.signal("freed") == slot)]
         self.holds("core.one-owner", sum(places) == 1)
-        count = listed.level + slots.has_current + self.holding + leaving.level + pushed + (SHAPE.slots - fresh)
+        count = listed.level + slots.has_current + self.holding + keeps + (SHAPE.slots - fresh)
+        on_their_way = leaving.level + pushed + freeing
+        count = count + on_their_way
         self.holds("core.none-leaks", count == SHAPE.slots)
-        on_their_way = leaving.level + pushed
         room = slots.has_current | (listed.level != 0) | listing
         self.holds("core.full-window-blocks-nobody", room | (on_their_way > 3))
         self.holds("core.nothing-refused", ~pushed | (leaving.level != SHAPE.slots))
         returned = slots.free.valid & slots.free.ready
         self.holds("core.nothing-refused", ~returned | (listed.level != SHAPE.slots))
-        self.holds("core.nothing-refused", listing | slots.free.ready)
+        self.holds("core.nothing-refused", self.past(listing, init=1) | slots.free.ready)
 
-        full = self.script(command(Command.CONNECT), heard(3), heard(2), heard_fill(1, 3), stalls=listing)
-        hole = self.script(command(Command.CONNECT), heard(3), heard(1), stalls=listing)
+        full = self.script(command(Command.CONNECT), heard(3), heard(2), heard_fill(1, 3), stalls=~slots.free.ready)
+        hole = self.script(command(Command.CONNECT), heard(3), heard(1), stalls=~slots.free.ready)
         self.cover("core.one-owner", hole & (on_their_way == 1) & (self.holding == 1))
         self.cover("core.none-leaks", full & (self.holding == 2))
         self.cover("core.full-window-blocks-nobody", full & (self.holding == SHAPE.hold) & self.commits)
@@ -113,7 +124,7 @@ class SequencerMessages(SequencerProof):
 
     digits = 2
     max_seq = 94
-    reach = 44
+    reach = 50
     properties = (
         Property(
             "sequencer.right-message", ("R10", "R12"), "what is released as a number is the message that was held as it"
@@ -121,7 +132,7 @@ class SequencerMessages(SequencerProof):
         Property(
             "sequencer.told",
             ("R12",),
-            "each delivery is told in the next cycle, with its number, and only deliveries are",
+            "each delivery is told in the next cycle, or with its commit, with its number, and only deliveries are",
         ),
         Property("sequencer.released", ("R12",), "when a transaction is over nothing is held at `expected`"),
     )
@@ -135,10 +146,15 @@ class SequencerMessages(SequencerProof):
         watched = self.constant(NUMBER, "watched")
         self.assume(is_bcd(watched))
         slot, length = Signal(SHAPE.slot_bits), Signal.like(dut.delivery.length)
+        # As they were when the frame was taken, and as the commit has them.
+        taken_slot, taken_length = self.past(dut.current), self.past(dut.frame.payload.length)[: len(length)]
+        put: Any = self.opened.signal("window.put_entry", SHAPE.window_entry)
+        puts = self.commits & self.plan.put
+        self.lemma(~puts | ((put.slot == taken_slot) & (put.length == taken_length)), "taken")
         with m.If(
             self.commits & (self.rule == Rule.R10) & ~self.message.is_sequence_reset & (self.message.seq == watched)
         ):
-            m.d.sync += [slot.eq(dut.current), length.eq(dut.frame.payload.length)]
+            m.d.sync += [slot.eq(taken_slot), length.eq(taken_length)]
         for place, word in enumerate(self.words):
             is_it = (self.kinds[place] == MESSAGE) & (self.numbers[place] == watched)
             self.lemma(~is_it | ((word.slot == slot) & (word.length == length)), "watched")
@@ -150,8 +166,8 @@ class SequencerMessages(SequencerProof):
         self.cover("sequencer.right-message", hole & released & (slot == 3))
 
         tells = self.told & (record.kind == RecordKind.DELIVER)
-        number = self.past(Mux(state("WAIT"), self.message.seq, expected))
-        self.holds("sequencer.told", self.past(dut.push) == tells)
+        number = self.past(Mux(self.commits, self.message.seq, expected))
+        self.holds("sequencer.told", self.pushed() == tells)
         self.holds("sequencer.told", ~tells | (record.seq == number))
         self.cover("sequencer.told", hole & tells & (record.seq == 2))
         at_rest = state("IDLE") & (self.left == 0)

@@ -39,7 +39,7 @@ class ReleaseOrder(Proof):
         Property(
             "release.drains",
             ("R12", "R16"),
-            "with a ready host a byte is taken each cycle, from the third after a push on",
+            "with a ready host a byte is taken each cycle, from the fourth after a push on",
         ),
     )
 
@@ -88,16 +88,17 @@ class ReleaseOrder(Proof):
         # The reference: which byte of which message is due, counted from what is taken. A message whose last byte has
         # been read is not in the queue any more while its last bytes are in the stages: a ghost remembers it.
         due = Signal(range(65))
-        leaving = Signal(DELIVERY)  # the message whose slot was given back last
+        leaving = Signal(DELIVERY)  # the message that has left the queue last
         gone = Signal()  # its last byte has not been taken yet
         taken = Signal()
         m.d.comb += taken.eq(dut.deliver.valid & dut.deliver.ready)
-        with m.If(dut.free.valid & dut.free.ready):
+        leaves = opened.signal("queue.r_en")
+        with m.If(leaves):
             m.d.sync += [leaving.eq(head), gone.eq(1)]
         ends = taken & dut.deliver.payload.last
         with m.If(ends):
             m.d.sync += due.eq(0)
-            with m.If(~(dut.free.valid & dut.free.ready)):
+            with m.If(~leaves):
                 m.d.sync += gone.eq(0)
         with m.Elif(taken):
             m.d.sync += due.eq(due + 1)
@@ -145,6 +146,10 @@ class ReleaseOrder(Proof):
         self.lemma(depth <= 3, "depth")
         self.lemma((offset <= len(START)) | ((queue.level != 0) & (offset < head.length)), "the next is there")
         self.lemma(~gone | (due < length), "the due one is there")
+        self.lemma((offset <= depth) | (queue.level != 0), "a message whose first byte was taken is there")
+        ends_next = opened.signal("is_last") == (offset + 1 == head.length)
+        self.lemma((offset <= 3) | ends_next, "whether the next is the last")
+        self.lemma(opened.signal("is_start") == (offset < len(START)), "whether the next is known")
 
         self.lemma((due == 0) | (opened.signal("session") == message.session), "session")
         self.lemma((due == 0) | gone | (queue.level != 0), "a message that has begun")
@@ -157,8 +162,14 @@ class ReleaseOrder(Proof):
         self.holds("release.last", ~dut.deliver.valid | (payload.last == (due + 1 == message.length)))
         self.cover("release.last", taken & payload.last & (message.length == 9))
         returned = dut.free.valid & dut.free.ready
-        self.holds("release.slot-once", ~returned | ((queue.level != 0) & (dut.free.payload == head.slot)))
-        self.holds("release.slot-once", self.past(returned) == (self.past(inside + dut.push) != inside))
+        owed = Signal()  # its slot has not been given back
+        with m.If(returned):
+            m.d.sync += owed.eq(0)
+        with m.If(leaves):
+            m.d.sync += owed.eq(1)
+        self.holds("release.slot-once", (dut.free.valid == owed) & (~owed | (dut.free.payload == leaving.slot)))
+        self.holds("release.slot-once", ~leaves | ~owed)
+        self.holds("release.slot-once", self.past(leaves) == (self.past(inside + dut.push) != inside))
         self.cover("release.slot-once", returned & (inside == 2))
         self.holds_stable("release.stable", dut.deliver)
         self.holds("release.room", ~pushed | (queue.level != SHAPE.slots))
@@ -166,7 +177,7 @@ class ReleaseOrder(Proof):
         waits = queue.level != 0
         ready = dut.deliver.ready & dut.free.ready
         runs: Value = waits & ready
-        for _ in range(3):
+        for _ in range(4):
             runs = self.past(runs) & waits & ready
         self.holds("release.drains", ~runs | dut.deliver.valid)
         self.cover("release.drains", runs & (due == 9))

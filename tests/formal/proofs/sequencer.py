@@ -26,7 +26,8 @@ PLACES = 1 << SHAPE.window_bits
 
 #: States between two transactions, and those in which a message is being prepared.
 STATES = [name.lower().replace(" ", "_") for name in (*RESTS, *MOVES, *ENDS, *OPERATIONS)]
-PREPARING = ("PREPARE ROW", "PREPARE PLAN", "WAIT")
+PREPARED = ("WAIT", "COMMIT")
+PREPARING = ("PREPARE ROW", "PREPARE PLAN", *PREPARED)
 REST = ("IDLE", *PREPARING, "GARBLED")
 #: States in which `expected` moves.
 WALKING = ("WALK", "WALK READ", "WALK ENTRY", "WALK STEP", "LOAD")
@@ -161,6 +162,8 @@ class SequencerProof(Proof):
         self.left = opened.signal("expected.left")
         self.load = opened.signal("expected.load")
         self.lemma(sum(opened.signal(f"at_{name}") for name in STATES) == 1, "legal state")
+        self.lemma(opened.signal("expected.busy") == (self.left != 0), "busy")
+        self.lemma(~self.commits | (self.in_message & ~self.advanced), "a message's commit")
         return dut
 
     def known(self, name: str, condition: Any) -> None:
@@ -186,8 +189,16 @@ class SequencerProof(Proof):
 
     @property
     def commits(self) -> Value:
-        """A message that is not garbled is taken."""
-        return self.state("WAIT") & self.dut.frame.valid & self.dut.frame.ready & ~self.dut.frame.payload.garbled
+        """A message that is not garbled has been taken."""
+        return self.state("COMMIT")
+
+    def pushed(self) -> Value:
+        """What is pushed is told in the next cycle, a message that is taken in the one behind its commit."""
+        push, waits = self.dut.push, self.state("WAIT")
+        committed = self.past(push & waits)
+        self.lemma(self.commits | ~committed, "pushed")
+        self.lemma(~self.commits | (committed == self.plan.push), "pushed")
+        return self.past(committed | (push & ~waits))
 
     # -- Scripts: a cover is found quickly if the solver need not think of the way there
 
@@ -255,7 +266,7 @@ class SequencerProof(Proof):
 
     def simple_lemmas(self) -> None:
         """A message of which nothing follows: R8, without a range, told and put away."""
-        plan, waits = self.plan, self.state("WAIT")
+        plan, waits = self.plan, self.state(*PREPARED)
         known: Any = self.opened.signal("preparation.rules.known", Rows)
         self.lemma(sum(known[name] for name in Rows.members) <= 1, "row")
         follows = plan.asks | plan.halts | self.recovery | (self.rule != Rule.R8)
@@ -265,7 +276,7 @@ class SequencerProof(Proof):
     def message_lemmas(self) -> None:
         """A prepared message: facts, row and plan are those of the session as it is."""
         opened, message, plan, rule = self.opened, self.message, self.plan, self.rule
-        preparing, waits = self.state(*PREPARING), self.state("WAIT")
+        preparing, waits = self.state(*PREPARING), self.state(*PREPARED)
         largest = to_bcd(MAX_SEQ)
         for number, ok, place in (
             (message.seq, message.seq_ok, message.seq_low),
@@ -306,6 +317,14 @@ class SequencerProof(Proof):
             self.lemma(~waits | ~self.among(*rules) | condition, "row")
         self.lemma(~waits | ~self.among(Rule.NONE, Rule.F3, Rule.R11, Rule.R13A, Rule.R14, Rule.R16A), "row")
         self.lemma(~waits | (rule <= max(Rule)), "row")
+        # What a commit tells finds room, as it was seen a cycle before and nothing is on its way.
+        whole, level = opened.signal("whole"), opened.signal("record_queue.level")
+        has_room = level < RECORD_DEPTH - 3
+        self.lemma(~self.told | ~self.state("IDLE", *PREPARING, "GARBLED", "DUE", "COMMAND"), "told")
+        self.lemma(~whole | ~preparing, "told")
+        self.lemma(self.can_tell == self.past(has_room), "room")
+        self.lemma(~self.state("PREPARE PLAN", "WAIT") | ~self.can_tell | has_room, "room")
+        self.lemma(~self.commits | self.can_tell, "room")
         early = self.among(*EARLY)
         pushes = early | self.among(Rule.R5, Rule.R8)
         holds = (rule == Rule.R10) & ~message.is_sequence_reset
@@ -364,7 +383,7 @@ class SequencerProof(Proof):
         self.lemma(~self.state("COMMAND") | self.dut.command_valid, "command")
         shut = shut | connects
         self.lemma(loaded | ((self.limit == 0) & ~busy & ~unready & shut), "not loaded")
-        self.lemma(loaded | ~self.state("WAIT") | (self.rule == Rule.R1), "not loaded")
+        self.lemma(loaded | ~self.state(*PREPARED) | (self.rule == Rule.R1), "not loaded")
         self.lemma(loaded | ~self.advances, "not loaded")
         self.lemma((busy & make_low) | (self.expected_low == low(expected)), "low")
         self.lemma(~busy | self.state("ARRIVE", "SETTLE", "STORE", "WRITE BACK"), "busy")
@@ -477,13 +496,19 @@ class SequencerProof(Proof):
         held = state("HELD COMPARE", "HELD CHOICE", "HELD FILL")
         self.lemma(~held | (target_right & (self.target_low == low(self.target)) & self.load_low), "held target")
         self.lemma(~state("HELD FILL") | (self.target > self.expected), "held target")
+        everything = self.rule == Rule.R5
+        jump = (self.target == Mux(everything, 2, self.message.new_seq)) & (self.walk_all == everything)
+        jump = jump & (self.target_low == Mux(everything, 2, self.message.new_seq_low)) & self.load_low
+        jump = jump & (self.walk_place == self.expected_low) & (self.walk_left == PLACES)
+        jump = jump & (self.close_now == (everything | (self.rule == Rule.R3)))
+        self.lemma(~self.commits | jump, "where a message jumps to")
         whole = state(*WALKING) & self.walk_all & self.in_message
         self.lemma(~whole | ((self.rule == Rule.R5) & (self.target == 2) & self.load_low), "R5")
         self.lemma(~(state(*WALKING) & ~self.walk_all) | self.load_low, "R5")
 
         # What is about to be put.
         is_new = kind_at(self.message.seq_low) == 0
-        self.lemma(~state("WAIT") | ~self.in_window | ~self.among(Rule.R10, *EARLY) | is_new, "not held yet")
+        self.lemma(~state(*PREPARED) | ~self.in_window | ~self.among(Rule.R10, *EARLY) | is_new, "not held yet")
         self.lemma(~state("ADVANCE") | (self.expected <= to_bcd(MAX_SEQ)), "advance")
         self.lemma(~state(*RELEASING) | self.in_message, "release of a message")
         self.lemma(~state("ADVANCE", *HELD) | self.in_message, "release of a message")
@@ -508,7 +533,7 @@ class SequencerOrder(SequencerProof):
 
     digits = 2
     max_seq = 94
-    reach = 36
+    reach = 42
     properties = (
         Property(
             "sequencer.expected-ascends",
@@ -568,8 +593,7 @@ class SequencerOrder(SequencerProof):
             early.eq((self.record.flags & Flag.EARLY) != 0),
         ]
         record = self.record
-        pushed = self.past(dut.push)
-        self.holds("sequencer.in-order", tells == pushed)
+        self.holds("sequencer.in-order", tells == self.pushed())
         r5 = (record.seq == 1) & state("WALK") & self.walk_all & self.in_message & (self.rule == Rule.R5)
         turn = (state("ADVANCE") | self.advances) & (record.seq == expected)
         self.holds("sequencer.in-order", ~tells | early | turn | r5)
@@ -623,7 +647,7 @@ class SequencerGarbled(SequencerProof):
 
     digits = 2
     max_seq = 94
-    reach = 36
+    reach = 42
     any_config = False
     assumes = f"{SequencerProof.assumes}; the configuration stays"
     properties = (
@@ -693,7 +717,7 @@ class SequencerRequests(SequencerProof):
 
     digits = 2
     max_seq = 94
-    reach = 36
+    reach = 42
     any_config = False
     assumes = f"{SequencerProof.assumes}; the configuration stays"
     properties = (
@@ -723,7 +747,7 @@ class SequencerRequests(SequencerProof):
         self.all_lemmas()
         self.timer_lemmas()
         state, cause, recovery, expected = self.state, self.cause, self.recovery, self.expected
-        waits, plan = state("WAIT"), self.plan
+        waits, plan = state(*PREPARED), self.plan
         active = self.phase == Phase.ACTIVE
         above = self.among(*ABOVE)
         opening = above & ~recovery & self.may_request & (active | (self.rule == Rule.R10C))
@@ -790,7 +814,7 @@ class SequencerProgress(SequencerProof):
 
     digits = 2
     max_seq = 94
-    reach = 36
+    reach = 42
     properties = (
         Property(
             "sequencer.ends",
@@ -888,5 +912,7 @@ class SequencerProgress(SequencerProof):
         told = (self.opened.signal("foreign") == ~dut.fields.mirror) & (self.opened.signal("oversize") == dut.oversize)
         self.lemma(~ready | told | ~dut.frame.ready | dut.frame.payload.garbled, "takes what is known")
         ready = ready & told
-        self.holds("sequencer.takes-frame", ~ready | dut.frame.ready)
+        garbled = dut.frame.payload.garbled
+        self.holds("sequencer.takes-frame", ~ready | garbled | dut.frame.ready)
+        self.holds("sequencer.takes-frame", ~self.past(ready & garbled) | dut.frame.ready)
         self.cover("sequencer.takes-frame", holds & ready & (self.holding == 1))

@@ -92,7 +92,7 @@ class SlotPlaces(Proof):
         listed = queue.level + currents + sum(owned)
         self.holds(f"{prefix}.none-leaks", listed + (slots - fresh) == slots)
         self.cover(f"{prefix}.none-leaks", (queue.level == 0) & ~dut.has_current & (session == 1))
-        filled = fresh == slots
+        filled = self.past(fresh == slots)
         self.holds(f"{prefix}.takes-back", ~filled | dut.free.ready)
         self.holds(f"{prefix}.takes-back", ~(dut.free.valid & dut.free.ready) | (queue.level != slots))
         self.cover(f"{prefix}.takes-back", dut.free.valid & dut.free.ready & (queue.level == 3))
@@ -136,7 +136,8 @@ class SlotOwners(SlotPlaces):
     assumes = (
         "a slot is taken only if there is a current one, and given back only by who owns it; sessions "
         "change as the framer "
-        "changes them: not in the cycle of a take, to another session, the one that was shown in the cycle before"
+        "changes them: not in the cycle of a take or the next one, to another session, the one that was shown in the "
+        "cycle before"
     )
     properties = statements("slots")
 
@@ -155,7 +156,7 @@ class SlotOwners(SlotPlaces):
         self.assume(~dut.switch | ((sweep == SESSIONS) & self.past(sweep == SESSIONS)))
         self.assume(~dut.switch | (self.past(dut.next_session) == dut.next_session))
         self.assume(~dut.switch | (~self.past(dut.switch) & (dut.next_session != session)))
-        self.assume(~(dut.take & dut.switch))
+        self.assume(~((dut.take | self.past(dut.take)) & dut.switch))
         owned = self.own(dut)
         self.places("slots", dut, opened, "currents", owned, session, dut.switch, dut.next_session)
 

@@ -80,7 +80,7 @@ def rtl_is_model(
 
     before: dict[str, int] = {}
     believed = [1]
-    closed = [0]  # the body's last byte was shown
+    closed = [0, 0, 0]  # the body's last byte was shown
 
     async def show(ctx: Any, raw: bytes, mark: dict[str, int] | None) -> None:
         ctx.set(dut.byte_valid, mark is not None)
@@ -92,12 +92,12 @@ def rtl_is_model(
         mirror = ctx.get(dut.fields.mirror)
         assert mirror <= believed[-1] or (mark or {}).get("start"), "what is disproved stays so"
         last = mark is not None and mark.get("last", 0)
-        assert ctx.get(dut.complete) == (last or closed[-1]), "one cycle behind the last byte of the body"
-        if last or closed[-1]:
-            compare(ctx, raw, with_mirror=not last)
-        # It is dealt with a cycle after it is complete; then nobody looks at `mirror` any more.
-        ctx.set(dut.done, closed[-1])
-        believed.append(1 if closed[-1] else mirror)
+        assert ctx.get(dut.complete) == (last or any(closed[-2:])), "one cycle behind the last byte of the body"
+        if last or any(closed[-2:]):
+            compare(ctx, raw, with_mirror=closed[-2])
+        # It is dealt with two cycles after it is complete; then nobody looks at `mirror` any more.
+        ctx.set(dut.done, closed[-2])
+        believed.append(1 if any(closed[-3:-1]) else mirror)
         closed.append(last)
 
     async def testbench(ctx: Any) -> None:
@@ -111,12 +111,12 @@ def rtl_is_model(
                     await show(ctx, raw, None)
                 await show(ctx, raw, mark)
             if len(marks) == len(raw):
-                compare(ctx, raw, with_mirror=False)  # they stay
+                compare(ctx, raw, with_mirror=0)  # they stay
 
-    def compare(ctx: Any, raw: bytes, *, with_mirror: bool) -> None:
+    def compare(ctx: Any, raw: bytes, *, with_mirror: int) -> None:
         expected = fields_of(raw, peer, SHAPE)
         if not with_mirror:
-            del expected["mirror"]  # known a cycle after all else
+            del expected["mirror"]  # known two cycles after all else
         shown = plain(ctx.get(dut.fields))
         assert {name: shown[name] for name in expected} == expected, raw
 
@@ -326,8 +326,8 @@ def test_F2_the_number_settles_it_and_the_ident_is_believed(text: str, settles: 
             await ctx.tick()
             assert ctx.get(dut.settled) == (place >= end_of(settles))
             if place >= 4:
-                # A comparison takes a cycle, the missing of a field is known when nothing more can come.
-                known = end_of(denied) + 1 if denied else body_end - 1
+                # A comparison takes two cycles, the missing of a field is known when nothing more can come.
+                known = end_of(denied) + 2 if denied else body_end
                 assert ctx.get(dut.fields.mirror) == (not foreign or place < known)
         ctx.set(dut.done, 1)
         await ctx.tick()

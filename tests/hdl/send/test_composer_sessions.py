@@ -28,7 +28,7 @@ from tests.hdl.send.test_composer import (
 
 SESSIONS = 3
 #: Cycles by which the sequencer knows a session ahead of its request.
-AHEAD = 4
+AHEAD = 5
 
 
 class Bench(Elaboratable):
