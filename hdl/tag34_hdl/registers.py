@@ -179,7 +179,7 @@ class Registers(wiring.Component):
         # What is configured per session: (low bit in the word, what shows it), per register.
         config = self.config
         configured: dict[str, list[tuple[int, Any]]] = {
-            "POLICY": [(0, config.policy), (2, config.infinity_old), (4, self.fraction)],
+            "POLICY": [(0, config.policy), (2, config.infinity_old), (3, config.early_gap), (4, self.fraction)],
             "CHUNK_LO": [(0, config.chunk[:32])],
             "CHUNK_HI": [(0, config.chunk[32:])],
             "WINDOW_LIMIT": [(0, config.window_limit[:32])],

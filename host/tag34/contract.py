@@ -12,7 +12,7 @@ from enum import Enum, IntEnum, IntFlag
 from typing import Final
 
 #: Version of everything below. Two sides with different versions do not talk to each other.
-CONTRACT_VERSION: Final = 2
+CONTRACT_VERSION: Final = 3
 #: First register of every device: ``"tg34"``.
 DEVICE_ID: Final = 0x34336774
 
@@ -133,6 +133,7 @@ class EventCode(IntEnum):
     HELD_BAD_GAP_FILL = 7  #: a held GapFill turned out as R7a (R10e): seq = its number, which is missing again
     RESET_UNCHANGED = 8  #: R3a: a Reset to the number already expected: seq = expected
     SEND_DROPPED = 9  #: a host message longer than max_message was given to the composer and not sent
+    GAP = 10  #: early warning, if wanted: a message whose checksum is still to come will open a range: seq = its 34
 
 
 class Policy(IntEnum):
@@ -267,7 +268,7 @@ REGISTERS: Final[dict[str, Register]] = _registers(
     (
         "POLICY",
         Access.RW,
-        "bits 1..0: Policy; bit 2: infinity is 999999; bits 7..4: digits of the fraction of 52 (0, 3, 6, 9)",
+        "bits 1..0: Policy; 2: infinity is 999999; 3: tell GAP; 7..4: digits of the fraction of 52 (0, 3, 6, 9)",
     ),
     ("CHUNK_LO", Access.RW, "numbers per chunk, packed BCD, digits 7..0"),
     ("CHUNK_HI", Access.RW, "numbers per chunk, packed BCD, digits 9..8"),

@@ -350,6 +350,8 @@ class Conversation:
             if begin is None or end is None or rule is None:
                 raise DeviceError(f"the device's request says too little: {record}")
             self._events.append(ev.RecoveryOpened(begin, end, rule, record.cycle))
+        elif code is EventCode.GAP:
+            self._events.append(ev.GapSuspected(record.seq or 0, record.number or 0, record.cycle))
         elif code is EventCode.RECOVERY_CLOSED:
             self._recovering = False
             self._events.append(ev.RecoveryClosed(record.seq or 0))

@@ -53,6 +53,8 @@ class SessionConfig:
         resend_timeout: milliseconds without progress before a request is repeated (R14); 0: never.
         resend_retries: repeats before RECOVERY_FAILED (R14), 0 to 255.
         fraction: digits of the fraction of 52: 0, 3, 6 or 9; None: by ``begin_string`` (S5).
+        early_gap: tell an event GAP as soon as a number that opens a range is read, before the checksum of its message
+            (``docs/decisions/0013-early-gap.md``).
 
     Raises ValueError, with the offending name, for anything out of range.
     """
@@ -66,6 +68,7 @@ class SessionConfig:
     resend_timeout: int = 0
     resend_retries: int = 3
     fraction: int | None = None
+    early_gap: bool = False
 
     def __post_init__(self) -> None:
         for name in ("begin_string", "sender", "target"):

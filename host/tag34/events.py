@@ -78,6 +78,19 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class GapSuspected:
+    """Numbers from ``expected`` on seem to be missing: a message with the number ``seq`` is arriving.
+
+    A guess that costs nothing and comes early, with ``early_gap`` only: whether the message is good is known at its
+    end. If it is, RecoveryOpened follows. ``cycle``: device cycle of the guess.
+    """
+
+    seq: int
+    expected: int
+    cycle: int
+
+
+@dataclass(frozen=True)
 class RecoveryOpened:
     """Numbers are missing and were requested: 7 = ``begin``, 16 = ``end``.
 
@@ -154,6 +167,7 @@ Event = (
     LoggedOn
     | Message
     | Sent
+    | GapSuspected
     | RecoveryOpened
     | RecoveryClosed
     | SequenceReset

@@ -39,8 +39,9 @@ class SessionSettings:
         replay_batch: numbers that one call works off when a ResendRequest is answered (H3).
         stale: called with each message of the application that is to be replayed; True: it is gap-filled instead (an
             old order, for example).
-        policy, chunk, window, resend_timeout, resend_retries, fraction: see :class:`tag34.device.SessionConfig`. Here
-            a request is repeated after 10 s without progress unless told otherwise.
+        policy, chunk, window, resend_timeout, resend_retries, fraction, early_gap: see
+            :class:`tag34.device.SessionConfig`. Here a request is repeated after 10 s without progress unless told
+            otherwise.
 
     Raises ValueError or TypeError, with the offending name, for anything out of range.
     """
@@ -66,6 +67,7 @@ class SessionSettings:
     resend_timeout: int = 10_000
     resend_retries: int = 3
     fraction: int | None = None
+    early_gap: bool = False
 
     def __post_init__(self) -> None:
         self.device_config()  # refuses what a device would refuse
@@ -103,4 +105,5 @@ class SessionSettings:
             resend_timeout=self.resend_timeout,
             resend_retries=self.resend_retries,
             fraction=self.fraction,
+            early_gap=self.early_gap,
         )

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
+from tag34.contract import EventCode
 from tag34.device import (
     DeliverRecord,
     Device,
@@ -55,10 +56,16 @@ def _short(what: object) -> str:
     return text if len(text) <= 1000 else f"{text[:500]} ... {text[-500:]}"
 
 
+def is_guess(record: Record) -> bool:
+    """Whether it tells what is not certain yet."""
+    return isinstance(record, EventRecord) and record.code is EventCode.GAP
+
+
 def comparable(records: Iterable[Record]) -> list[Record]:
     """The records without what is a device's own affair: cycles, and when a message leaves after its decision, before
-    or behind those of other sessions (docs/decisions/0004). Messages that left stand last, session by session."""
-    plain = [replace(record, cycle=0) for record in records]
+    or behind those of other sessions (docs/decisions/0004). Messages that left stand last, session by session. Early
+    warnings of gaps are guesses, and left out (docs/decisions/0013)."""
+    plain = [replace(record, cycle=0) for record in records if not is_guess(record)]
     sent = [record for record in plain if isinstance(record, SentRecord)]
     return [r for r in plain if not isinstance(r, SentRecord)] + sorted(sent, key=attrgetter("session"))
 
@@ -155,6 +162,8 @@ def _by_session(records: Iterable[Record]) -> dict[tuple[int, bool], list[Any]]:
     """What was said of each session, messages that left apart, without cycles."""
     told = defaultdict[tuple[int, bool], list[Any]](list)
     for record in records:
+        if is_guess(record):
+            continue
         kind = type(record)
         told[record.session, kind is SentRecord].append((kind, _PLAIN[kind](record)))
     return told

@@ -151,7 +151,7 @@ class SimDevice(CheckedDevice):
     def _configure(self, session: int, config: SessionConfig) -> None:
         self._write("SESSION", session)
         old = config.infinity_end != 0
-        self._write("POLICY", config.policy | old << 2 | config.fraction_digits << 4)
+        self._write("POLICY", config.policy | old << 2 | config.early_gap << 3 | config.fraction_digits << 4)
         self._write_wide("CHUNK", to_bcd(config.chunk))
         self._write("WINDOW_LIMIT", to_bcd(config.window or self.info.window))
         self._write("RESEND_TIMEOUT", config.resend_timeout)

@@ -4,7 +4,7 @@ from amaranth import Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from tag34.contract import Command, Phase, Rule
+from tag34.contract import Command, EventCode, Phase, Rule
 
 from ..layouts import CYCLE, EntryState, Frame, Record, Shape
 from ..onehot import OneHot
@@ -135,6 +135,8 @@ class Sequencer(wiring.Component):
         foreign = Signal()  # what the whole message at hand has told
         oversize = Signal()
         unexpected = Signal()  # the frame tells what was not expected
+        warns = Signal()  # GAP is to be told
+        warned = Signal()  # it was, of the message at hand
         room = Signal()
         busy = Signal()  # sums are on their way, or memory is being swept
         m.d.sync += room.eq(state.room)
@@ -256,6 +258,7 @@ class Sequencer(wiring.Component):
             unless_it_changes("PREPARE PLAN")
 
         with fsm.state("PREPARE PLAN"):
+            m.d.sync += warns.eq(preparation.plan.opens & config.early_gap & ~warned)
             m.d.sync += [t.plan.eq(preparation.plan), t.cause.eq(Mux(preparation.plan.opens, Rule.R11, Rule.R13A))]
             with m.If(~state.recovery):
                 m.d.sync += state.end.eq(preparation.end)
@@ -287,7 +290,14 @@ class Sequencer(wiring.Component):
                 # What comes behind the message in the same word looks for a slot in the next cycle.
                 m.d.comb += self.take.eq(t.plan.take)
                 m.d.comb += self.push.eq(t.plan.push)
+            with m.If(warns & teller.can_tell):
+                teller.event(EventCode.GAP, cycle=self.cycle, seq=t.message.seq, number=expected.value)
+                m.d.sync += [warns.eq(0), warned.eq(1)]
             self._expect_jump(t)
+
+        # A message that is cut by another session's may be warned of again.
+        with m.If(~ours | ~self.fields_settled | self.fields_done):
+            m.d.sync += warned.eq(0)
 
         with fsm.state("COMMIT"):
             self._commit(t, advances)

@@ -14,11 +14,13 @@ from .expected import Expected
 from .table import Context, Table
 from .timers import TICKS
 
-#: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999.
+#: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999;
+#: ``early_gap``: GAP is told.
 Config = data.StructLayout(
     {
         "policy": Policy,
         "infinity_old": 1,
+        "early_gap": 1,
         "window_limit": NUMBER,
         "chunk": NUMBER,
         "resend_timeout": TICKS,

@@ -65,32 +65,55 @@ def number(value: bytes | None) -> int | None:
     return int(digits)
 
 
+class Header:
+    """The header at the beginning of a message, where SOH closes each field and does nothing else.
+
+    Parameters: ``raw``, which it is part of; ``end``, where the trailer begins, if that is known.
+
+    Members: ``end``, where it ends.
+    """
+
+    def __init__(self, raw: bytes, end: int | None = None) -> None:
+        self._raw = raw
+        self.end = _HEADER.match(raw, 0, len(raw) if end is None else end).end()  # type: ignore[union-attr]
+
+    def get(self, tag: bytes) -> bytes | None:
+        """First occurrence of a tag."""
+        at = self._raw.find(b"\x01%b=" % tag, 0, self.end)
+        return None if at < 0 else self._raw[at + len(tag) + 2 : self._raw.index(SOH, at + 1)]
+
+    @property
+    def seq(self) -> int | None:
+        """34, None if it is missing or no legal number."""
+        return number(self.get(b"34")) or None  # zero is no MsgSeqNum (R4)
+
+
+def parse_early(arriving: bytes) -> Message:
+    """The fields of a message that is still arriving, as far as its header is there: 35 and 34."""
+    header = Header(arriving)
+    return Message(stored=True, msg_type=header.get(b"35") or b"", seq=header.seq)
+
+
 def parse(frame: Frame) -> Message:
     """The fields of a frame that is not garbled."""
     if frame.kind is FrameKind.OVERSIZE:
         return Message(stored=False, msg_type=b"")
     raw = frame.raw
     end = len(raw) - _TRAILER_BYTES
-    header_end = _HEADER.match(raw, 0, end).end()  # type: ignore[union-attr]  # it always matches
-
-    def header(tag: bytes) -> bytes | None:
-        """First occurrence of a tag in the header, where SOH closes each field and does nothing else."""
-        at = raw.find(b"\x01%b=" % tag, 0, header_end)
-        return None if at < 0 else raw[at + len(tag) + 2 : raw.index(SOH, at + 1)]
-
-    msg_type = header(b"35") or b""
+    header = Header(raw, end)
+    msg_type = header.get(b"35") or b""
     body: dict[bytes, bytes] = {}
     if msg_type in (b"A", b"4"):
-        body = _body_fields(raw, raw.rfind(SOH, 0, header_end - 1) + 1, end)
+        body = _body_fields(raw, raw.rfind(SOH, 0, header.end - 1) + 1, end)
     return Message(
         stored=True,
         msg_type=msg_type,
         begin_string=raw[2 : raw.index(SOH)],
-        sender=header(b"49"),
-        target=header(b"56"),
-        seq=number(header(b"34")) or None,  # zero is no MsgSeqNum (R4)
-        possdup=header(b"43") == b"Y",
-        possresend=header(b"97") == b"Y",
+        sender=header.get(b"49"),
+        target=header.get(b"56"),
+        seq=header.seq,
+        possdup=header.get(b"43") == b"Y",
+        possresend=header.get(b"97") == b"Y",
         gap_fill=msg_type == b"4" and body.get(b"123") == b"Y",
         new_seq_no=number(body.get(b"36")),
         reset_seq_num=msg_type == b"A" and body.get(b"141") == b"Y",

@@ -87,6 +87,12 @@ class Framer:
         return 0 if self._stage == self._hunt else self._length + len(self._buffer)
 
     @property
+    def arriving(self) -> bytes:
+        """The bytes of the message now arriving, as far as they may be stored; empty as long as its body has not
+        begun."""
+        return bytes(self._raw) if self._stage in (self._body, self._trailer) else b""
+
+    @property
     def skipped(self) -> int:
         """Bytes that belonged to no message (F4)."""
         return self.received - self.framed - self.partial

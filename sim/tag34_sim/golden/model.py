@@ -6,6 +6,7 @@ from tag34.contract import Phase
 from tag34.device import Record, SessionConfig, SessionState
 
 from .composer import Composer
+from .fields import parse_early
 from .framing import Framer
 from .memory import Memory
 from .rules import Session
@@ -89,6 +90,9 @@ class Golden:
         for frame in self._framers[session].feed(data):
             self._sessions[session].receive(frame)
             self._send_requests(session)
+        config = self._sessions[session].config
+        if config is not None and config.early_gap:
+            self._sessions[session].expect_gap(parse_early(self._framers[session].arriving))
 
     def send(self, session: int, msg_type: str, fields: bytes = b"", *, seq: int | None = None) -> None:
         """Compose and send one message (S1, S2) of a configured session that has a number left."""

@@ -63,6 +63,7 @@ class Session:
         self.held: dict[int, Message | None] = {}
         self.kept = 0
         self.asked_from: int | None = None
+        self._announced = False  # the number of the message now arriving was told
         self.requests: list[tuple[int, int]] = []
         self.judged = dict.fromkeys(RULE_VERDICT, 0)
         self._memory = Memory(window, window) if memory is None else memory
@@ -86,6 +87,7 @@ class Session:
     def connect(self, phase: Phase, may_request: bool) -> None:
         """A new connection (R15)."""
         self._forget(self.expected)
+        self._announced = False
         self.phase = phase
         self.may_request = may_request
 
@@ -114,14 +116,36 @@ class Session:
 
     def receive(self, frame: Frame) -> None:
         """Judge one framed message; its record closes the transaction."""
+        self._receive(frame)
+        self._announced = False
+
+    def _receive(self, frame: Frame) -> None:
         if frame.kind is FrameKind.GARBLED:
             self._report(frame, Rule.F3, seq=None, possdup=False)
             return
         message = parse(frame)
+        self.expect_gap(message)
         expected, recovery = self.expected, self.recovery
         rule = self._judge(message)
         self._settle(message, rule, expected, recovery)
         self._report(frame, rule, seq=message.seq, possdup=message.possdup)
+
+    def expect_gap(self, m: Message) -> None:
+        """Of a message no more than the number may be known: say so if it will open a range (once, if that is wanted).
+        A SequenceReset is taken for a Reset as long as its 123 is not known."""
+        if (
+            self.config is not None
+            and self.config.early_gap
+            and not self._announced
+            and m.seq is not None
+            and m.seq > self.expected
+            and not m.is_reset
+            and (self.phase is Phase.ACTIVE or (self.phase is Phase.LOGON and m.is_logon))
+            and self.may_request
+            and self.recovery is None
+        ):
+            self._announced = True
+            self._event(EventCode.GAP, seq=m.seq, number=self.expected)
 
     def _judge(self, m: Message) -> Rule:
         """The rows of the rules page from top to bottom: the first that fits decides and acts."""
