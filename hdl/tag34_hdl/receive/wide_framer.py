@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -97,7 +97,10 @@ class WideFramer(wiring.Component):
         m.submodules.extent = extent = Extent(shape)
 
         # -- The first two stages
-        go = Signal(init=1)
+        # Nearly all asks whether the pipeline moves. The other parts have a register of their own for it; two
+        # that are each other's contrary stay two.
+        goes, stops = Signal(init=1), Signal()
+        go = ~stops
         back = Signal()
         word_2 = Signal(shape.word)
         passes_2 = Signal()  # it is the last piece of a word, and not one for those who look back
@@ -107,7 +110,7 @@ class WideFramer(wiring.Component):
         seen = patterns.seen
         connect(m, flipped(self.rx), packer.rx)
         m.d.comb += [
-            self.go.eq(go),
+            self.go.eq(goes),
             packer.go.eq(go),
             packer.cycle.eq(self.cycle),
             self.word.eq(packer.word),
@@ -175,7 +178,7 @@ class WideFramer(wiring.Component):
 
         # -- What is said of the piece
         structure = self.structure
-        first_only = Cat(length_at[i:].any() for i in lanes)  # up to the end of field 9
+        cut = Cat((length_at[:i] & seen.short[:i]).any() if i else 0 for i in lanes)  # behind such a field 9
         tail = Signal(width)
         sum_lanes = Signal(width)  # at the third stage
         word_3 = Signal(shape.word)
@@ -187,9 +190,8 @@ class WideFramer(wiring.Component):
         number_3 = Signal(OFFSET)
         after_start = Cat(first[:i].any() if i else 0 for i in lanes)
         from_start = Cat(first[: min(width, i + len(START))].any() for i in lanes)
-        m.d.comb += tail.eq(
-            Mux(hunts, 0, seen.new & ~Mux(in_body, extent.behind, 0)) & Mux(short, first_only, (1 << width) - 1)
-        )
+        goes_on = ~Mux(hunts, (1 << width) - 1, 0) & ~cut
+        m.d.comb += tail.eq(seen.new & goes_on & ~Mux(in_body, extent.behind, 0))
         with m.If(go):
             m.d.sync += [
                 word_3.eq(word_2),
@@ -202,11 +204,11 @@ class WideFramer(wiring.Component):
                 structure.head.eq(Mux(back | bad_trailer, 0, seen.new & from_start & ~Mux(crowded, after_start, 0))),
                 structure.body_end.eq(step & body_ends),
                 sum_lanes.eq(
-                    Mux(
+                    seen.new
+                    & Mux(
                         back,
                         0,
-                        (tail & ~Mux(in_body, extent.beyond, 0))
-                        | Mux(crowded | bad_trailer, 0, seen.new & after_start),
+                        (goes_on & ~Mux(in_body, extent.beyond, 0)) | Mux(crowded | bad_trailer, 0, after_start),
                     )
                 ),
                 ended_3.eq(step & ends & ~bad_trailer),
@@ -277,9 +279,10 @@ class WideFramer(wiring.Component):
             self.word_3.eq(word_3),
             self.word_3.full.eq(done_3),
         ]
-        # The place is worked out in one cycle, used in the next one; then it is known what was no message.
-        goes_back = Signal(2)
-        leaves_wrong = Signal(2)
+        # The place is worked out in one cycle, how far it is in the next one; then it is known what was no message.
+        goes_back = Signal(3)
+        leaves_wrong = Signal(3)
+        back_by = Signal(INDEX)
         back_index = Signal(INDEX)
         back_lane = Signal(lane_bits)
         back_far = Signal()  # to a place in front of which nothing is looked at once more
@@ -292,7 +295,8 @@ class WideFramer(wiring.Component):
         m.d.sync += [
             goes_back.eq(Cat(back & go, goes_back)),
             leaves_wrong.eq(Cat(is_wrong, leaves_wrong)),
-            late.eq(goes_back[1] & leaves_wrong[1]),
+            late.eq(goes_back[2] & leaves_wrong[2]),
+            back_by.eq(number[: len(back_index)] - back_index),
         ]
         with m.If(back & go):
             m.d.sync += [
@@ -307,8 +311,9 @@ class WideFramer(wiring.Component):
                 m.d.sync += back_index.eq(event_index - lane[lane_bits])
             with m.Else():
                 m.d.sync += back_index.eq(extent.end_index)
+        with m.If(goes_back[1]):
+            m.d.sync += number.eq(number - back_by)
         with m.If(goes_back[0]):
-            m.d.sync += number.eq(number - (number[: len(back_index)] - back_index)[: len(back_index)])
             with m.If(back_far):
                 m.d.sync += not_start.eq(Cat((i < len(START) - 1 + back_lane) for i in range(len(not_start))))
         m.d.comb += [
@@ -336,12 +341,28 @@ class WideFramer(wiring.Component):
         ]
 
         # -- Sum and frame
-        total = Signal(8)
-        summed = [Mux(sum_lanes[i], self.word_3.data.word_select(i, 8), 0) for i in lanes]
+        # Two lanes are added up before it is known which of them count, and pairs that are far from each other have a
+        # sum each: they meet when all is summed.
+        totals = [Signal(8, name=f"total_{i}") for i in range(max(1, width // 4))]
+        pairs = [Signal(8, name=f"pair_{i}") for i in range(width // 2)]
+        octets = [word_3.data.word_select(i, 8) for i in lanes]
+        with m.If(go):
+            for i, pair in enumerate(pairs):
+                m.d.sync += pair.eq(word_2.data.word_select(2 * i, 8) + word_2.data.word_select(2 * i + 1, 8))
+        summed: list[Value] = [
+            Mux(
+                sum_lanes[2 * i + 1],
+                Mux(sum_lanes[2 * i], pair, octets[2 * i + 1]),
+                Mux(sum_lanes[2 * i], octets[2 * i], 0),
+            )
+            for i, pair in enumerate(pairs)
+        ]
         start_offset = Signal(OFFSET)
         m.d.comb += extent.start.eq(start_offset)
         with m.If(go):
-            m.d.sync += total.eq(Mux(structure.start.any(), FIRST_SUM, total) + sum(summed))
+            for i, total in enumerate(totals):
+                before = Mux(structure.start.any(), 0 if i else FIRST_SUM, total)
+                m.d.sync += total.eq(before + sum(summed[i :: len(totals)], C(0, 1)))
             with m.If(structure.start.any()):
                 m.d.sync += start_offset.eq((number_3 << lane_bits) + lane_of(structure.start) - (len(START) - 1))
         digits = [Signal(4, name=f"sum_digit_{place}") for place in range(3)]
@@ -361,7 +382,7 @@ class WideFramer(wiring.Component):
             for bit in range(9)
         )
         is_sum = Signal()
-        m.d.comb += is_sum.eq((upper + ones == total) & ~hundreds[2:].any() & ~hundreds[:2].all())
+        m.d.comb += is_sum.eq((upper + ones == sum(totals, C(0, 1))[:8]) & ~hundreds[2:].any() & ~hundreds[:2].all())
 
         framed = Signal(OFFSET)
         report = Signal()
@@ -384,7 +405,8 @@ class WideFramer(wiring.Component):
         has_second = Signal()
         frame = self.frame
         # A frame that nobody took stops the pipeline.
-        m.d.sync += go.eq(~(self.stall | (frame.valid & ~frame.ready)))
+        waits = self.stall | (frame.valid & ~frame.ready)
+        m.d.sync += [goes.eq(~waits), stops.eq(waits)]
         more_framed = Signal(len(said.length))
         m.d.sync += [more_framed.eq(Mux(report, said.length, 0)), framed.eq(framed + more_framed)]
         with m.If(~frame.valid | frame.ready):
@@ -407,7 +429,7 @@ class WideFramer(wiring.Component):
             kind_place=kind_place,
             good=good,
             kind_good=kind_good,
-            total=total,
+            totals=Cat(totals),
             digits=Cat(digits),
             start_offset=start_offset,
             framed=framed,

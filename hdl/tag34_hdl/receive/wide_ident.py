@@ -121,7 +121,8 @@ class WideIdent:
                 compared[lane] & (seen.word_select(lane, 8) != expected.word_select(lane, 8)) for lane in range(width)
             ).any()
         )
-        in_first = Mux(turn == 0, self.this_row[:8], self.row_before[:8])
+        # A value that has the first lane began in an earlier word.
+        in_first = Mux(self.turn == 0, self.this_row[:8], self.row_before[:8])
         m.d.comb += self.first_differs.eq(piece.compared[0] & (piece.data[:8] != in_first))
 
         # The memory shows the row behind the one at hand.
