@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Elaboratable, Module, Signal, unsigned
+from amaranth import Elaboratable, Module, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -154,10 +154,8 @@ class WideDatapath(Datapath):
         shape = self.shape
         framer, fields, slots, release = WideFramer(shape), WideFields(shape), WideSlots(shape), WideRelease(shape)
         self._wire(m, framer, fields, slots, release)
-        stalls, wants_slot = Signal(), Signal()
-        m.d.sync += [stalls.eq(fields.stall), wants_slot.eq(slots.wants_slot)]
         m.d.comb += [
-            framer.stall.eq(stalls | wants_slot),
+            framer.stall.eq(fields.stall | slots.wants_slot),
             framer.hold.eq(self.hold),
             self.quiet.eq(framer.quiet),
             fields.go.eq(framer.go),

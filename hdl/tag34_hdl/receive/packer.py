@@ -54,21 +54,22 @@ class Packer(wiring.Component):
     Members:
         rx: beats of up to ``width`` bytes.
         go: the pipeline moves; without it nothing is taken and ``word`` stays.
-        hold: nothing is shown (but what is shown stays for one cycle only).
+        hold: nothing is shown (but what is shown stays for one cycle only). It comes with ``back`` only.
         closed: no further beats.
-        back, back_index, back_lane: go back to this lane of that word; all that was shown from there on is forgotten by
-            who asks. It wins over everything.
+        back: go back; what was shown from a place in the stream on is forgotten by who asks. It wins over everything.
+        back_index, back_lane: that place, word and lane; a cycle after ``back`` with ``go``.
         settled: nothing that was shown may still have to be shown again: another session may have its turn.
         clear, clear_session: a new connection; only when settled.
         word, index, context, classes: the piece shown (registered): the word's number modulo :data:`KEPT`; shown
             for those who look back, not as new; what its bytes are.
         idle: nothing to be shown.
-        received: bytes taken of ``session``, the session at hand; ``left``, of the one before it.
+        received: bytes taken of ``session``, the session at hand, one cycle later; ``left``, of the one before it.
+        takes: a beat is taken, or the session changes.
         cycle, taken: the device's cycle counter, and what it was when the last beat of ``word`` was taken.
 
     Latency: beat taken to its bytes in ``word``, one cycle; two for bytes that reach into the next word when no
     beat follows. Throughput: one beat per cycle. A turn takes five cycles and as many as there are context words
-    (:func:`context_words`), going back three and as many.
+    (:func:`context_words`), going back four and as many.
     """
 
     def __init__(self, shape: Shape):
@@ -91,6 +92,7 @@ class Packer(wiring.Component):
                 "context": Out(1),
                 "classes": Out(data.ArrayLayout(Class, shape.width)),
                 "idle": Out(1),
+                "takes": Out(1),
                 "session": Out(session),
                 "received": Out(OFFSET),
                 "left": Out(OFFSET),
@@ -111,23 +113,23 @@ class Packer(wiring.Component):
         waiting = Signal()  # the bytes below `place` have not been shown: they are in `rest`
         rest = Signal(8 * width)
 
-        # -- A beat, turned to its lanes
+        below = Signal(width)  # the lanes below `place`
+
+        # -- A beat, turned to its lanes. That it is taken is known late.
         ready = Signal()
         take = Signal()
-        turned = Signal(8 * width)
-        count = Signal(range(width + 1))
+        turned: Value = beat.data
+        for bit in range(lane_bits):
+            turned = Mux(place[bit], turned.rotate_left(8 << bit), turned)
         end = Signal(range(2 * width))
         m.d.comb += [
             self.rx.ready.eq(ready),
             take.eq(self.rx.valid & ready),
-            count.eq(Mux(take, beat.count, 0)),
-            end.eq(place + count),
+            end.eq(place + beat.count),
         ]
-        with m.Switch(place):
-            for lane in range(width):
-                with m.Case(lane):
-                    m.d.comb += turned.eq(beat.data.rotate_left(8 * lane))
         over = end[lane_bits]  # the word is complete
+        count = Signal.like(beat.count)  # of the beat taken
+        m.d.sync += count.eq(Mux(take, beat.count, 0))
 
         # -- Words kept, by session
         m.submodules.kept = kept = memory.Memory(shape=8 * width, depth=shape.sessions * KEPT, init=[])
@@ -144,12 +146,17 @@ class Packer(wiring.Component):
         turn = Signal()
         show_index = Signal(INDEX)
         moves = Signal()
-        m.d.comb += moves.eq(self.go & ~self.hold & ~self.back)
+        backs = Signal()  # the place to go back to is there
+        m.d.sync += backs.eq(self.back & self.go)
+        m.d.comb += moves.eq(self.go & ~self.hold & ~self.back & ~backs)
         every = C((1 << width) - 1, width)
-        from_place = Cat(place <= lane for lane in range(width))
         until_end = Cat(end > lane for lane in range(width))
 
+        def below_lane(lane: Value) -> Value:
+            return Cat(lane > other for other in range(width))
+
         # -- Showing again
+        plain = Signal(init=1)  # nothing is shown again, nor will be
         showing = Signal()  # words are being read
         again = Signal(INDEX)  # the word addressed
         again_left = Signal(range(context_words(width) + 1))  # words in front of the place still to come
@@ -169,18 +176,19 @@ class Packer(wiring.Component):
         other = Signal()
         m.d.comb += [
             other.eq((beat.session != session) if shape.sessions > 1 else 0),
-            ready.eq(moves & ~self.closed & ~showing & ~fetched & ~finds & ~changes & ~other),
+            # Without `hold` for one thing less: it comes with `back`, and stays until words are shown again.
+            ready.eq(self.go & ~self.back & ~self.closed & plain & ~finds & ~changes & ~other),
             show_index.eq(index),
             shown.eq(turned),
         ]
         for lane in range(width):
-            with m.If(place > lane):
+            with m.If(below[lane]):
                 m.d.comb += shown.word_select(lane, 8).eq(
                     Mux(waiting, rest.word_select(lane, 8), self.word.data.word_select(lane, 8))
                 )
         with m.If(fetched):
             since = Mux(fetched_left != 0, 0, Cat(again_lane <= lane for lane in range(width)))
-            until = Mux(is_end, Mux(waiting, 0, ~from_place), every)
+            until = Mux(is_end, Mux(waiting, 0, below), every)
             m.d.comb += [
                 shown.eq(kept_read.data),
                 show_index.eq(fetched_index),
@@ -188,16 +196,18 @@ class Packer(wiring.Component):
                 context.eq(fetched_left != 0),
                 full.eq(~is_end),
             ]
-        with m.Elif(~showing & ~changes):
+        with m.Elif(plain & ~changes):
             m.d.comb += [
-                mask.eq(Mux(waiting, every, from_place) & until_end),
-                full.eq(over),
+                mask.eq(Mux(take, Mux(waiting, every, ~below) & until_end, Mux(waiting, below, 0))),
+                full.eq(take & over),
             ]
 
+        # What was shown is kept a cycle later, and once more as long as it stays; it is not read before.
+        is_new = Signal()
         m.d.comb += [
-            kept_write.addr.eq(kept_address(index)),
-            kept_write.data.eq(shown),
-            kept_write.en.eq(moves & (mask != 0) & ~fetched),
+            kept_write.addr.eq(self.index if shape.sessions == 1 else Cat(self.index, self.word.session)),
+            kept_write.data.eq(self.word.data),
+            kept_write.en.eq(is_new),
         ]
         with m.If(self.go):
             m.d.sync += [
@@ -219,15 +229,19 @@ class Packer(wiring.Component):
                 self.word.turn.eq(turn),
                 self.index.eq(show_index),
                 self.context.eq(context),
+                is_new.eq(plain & ~changes),
             ]
             for lane in range(width):
                 m.d.sync += self._classify(self.classes[lane], shown.word_select(lane, 8))
-            with m.If(~showing & ~fetched & ~changes):
-                m.d.sync += [rest.eq(turned), place.eq(end[:lane_bits]), waiting.eq(over & (end[:lane_bits] != 0))]
-                with m.If(over):
-                    m.d.sync += index.eq(index + 1)
-                m.d.sync += self.received.eq(self.received + count)
+            with m.If(plain & ~changes):
+                m.d.sync += [rest.eq(turned), waiting.eq(take & over & (end[:lane_bits] != 0))]
+                with m.If(take):
+                    m.d.sync += [place.eq(end[:lane_bits]), below.eq(below_lane(end[:lane_bits]))]
+                    with m.If(over):
+                        m.d.sync += index.eq(index + 1)
             m.d.sync += [fetched.eq(showing), fetched_index.eq(again), fetched_left.eq(again_left)]
+            with m.If(fetched & ~showing):
+                m.d.sync += plain.eq(1)
             with m.If(showing):
                 m.d.sync += again.eq(again + 1)
                 with m.If(again_left != 0):
@@ -238,8 +252,11 @@ class Packer(wiring.Component):
             with m.If(fetched & (fetched_left == 0)):
                 m.d.sync += again_lane.eq(0)
 
+        m.d.sync += self.received.eq(self.received + count)
+
         def show_again(word: Value, lane: Value) -> list:
             return [
+                plain.eq(0),
                 showing.eq(1),
                 fetched.eq(0),
                 again.eq(word - context_words(width)),
@@ -248,9 +265,9 @@ class Packer(wiring.Component):
             ]
 
         # -- Turns
-        m.d.comb += self.idle.eq(~showing & ~fetched & ~waiting & ~finds & ~changes & ~take)
+        m.d.comb += [self.takes.eq(take | finds), self.idle.eq(plain & ~waiting & ~changes & ~self.takes)]
         with m.If(self.clear & (self.clear_session == session)):
-            m.d.sync += [place.eq(0), index.eq(0), self.received.eq(0)]
+            m.d.sync += [place.eq(0), below.eq(0), index.eq(0), self.received.eq(0)]
         if shape.sessions > 1:
             Place = data.StructLayout({"place": lane_bits, "index": INDEX, "received": OFFSET})
             m.submodules.places = places = Table(Place, shape.sessions)
@@ -264,15 +281,7 @@ class Packer(wiring.Component):
             finding = Signal()
             m.d.comb += [
                 finds.eq(
-                    self.rx.valid
-                    & other
-                    & self.settled
-                    & ~self.closed
-                    & ~showing
-                    & ~fetched
-                    & ~waiting
-                    & ~finding
-                    & ~places.busy
+                    self.rx.valid & other & self.settled & ~self.closed & plain & ~waiting & ~finding & ~places.busy
                 ),
                 changes.eq(finding),
                 turn.eq(finding),
@@ -286,6 +295,7 @@ class Packer(wiring.Component):
                     self.left.eq(self.received),
                     self.word.session.eq(beat.session),
                     place.eq(places.entry.place),
+                    below.eq(below_lane(places.entry.place)),
                     index.eq(places.entry.index),
                     self.received.eq(places.entry.received),
                     *show_again(places.entry.index, places.entry.place),
@@ -293,8 +303,10 @@ class Packer(wiring.Component):
             with m.If(self.clear & (self.clear_session != session)):
                 m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session)]
 
-        with m.If(self.back & self.go):
-            m.d.sync += [self.word.mask.eq(0), self.word.full.eq(0), *show_again(self.back_index, self.back_lane)]
+        with m.If(self.back):
+            m.d.sync += plain.eq(0)
+        with m.If(backs):
+            m.d.sync += show_again(self.back_index, self.back_lane)
         return m
 
     @staticmethod

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
+from .framer import TRAILER_LENGTH
 from .packer import LOOK_BACK, Class
 
 #: Digits of BodyLength.
@@ -18,9 +19,10 @@ DIGITS_BEHIND = LENGTH_DIGITS
 def seen(width: int) -> data.StructLayout:
     """What is known of a piece, a bit for each lane, for new lanes only.
 
-    ``start``: the X of ``8=FIX``; ``closed``: and SOH behind it, in this piece; ``crowded``: and behind that what ends
-    or spoils field 9. ``soh``, ``equals``, ``digit``, ``one``, ``zero``: what the byte is. ``type_tag``: the last byte
-    of ``|35=``.
+    ``start``: the X of ``8=FIX``; ``crowded``: and SOH behind it, in this piece, and behind that what ends or spoils
+    field 9; ``closed``: and SOH behind it, but no more than that. ``soh``: the byte is one. ``type_tag``: the last byte
+    of ``|35=``. ``spoils``: if the last body byte stood in such a lane, counted from :data:`TRAILER_LENGTH` before this
+    word, a lane had what may not be in the trailer there.
 
     Of field 9, behind the SOH that ends BeginString: ``length``: the SOH of ``|9=`` and one to six digits; ``wrong``:
     the first byte that proves that there is no such field. ``near``: counted from the first SOH of the piece, ``far``:
@@ -28,10 +30,10 @@ def seen(width: int) -> data.StructLayout:
     ``8=``.
     """
     names = (
-        *("start", "closed", "crowded", "soh", "equals", "digit", "one", "zero", "type_tag", "is_start"),
+        *("start", "closed", "crowded", "soh", "type_tag", "is_start"),
         *("length_near", "length_far", "wrong_near", "wrong_far", "short"),
     )
-    return data.StructLayout({"new": width, **dict.fromkeys(names, width)})
+    return data.StructLayout({"new": width, **dict.fromkeys(names, width), "spoils": TRAILER_LENGTH + width})
 
 
 class Patterns:
@@ -42,20 +44,23 @@ class Patterns:
         width: bytes per word.
         go, word, classes: the piece at stage 1, and whether it moves on.
 
-    Members: ``seen`` (:func:`seen`), ``digits``: values of the lanes from :data:`DIGITS_BEHIND` before the piece's word
-    on, ``are_digits``.
+    Members: ``seen`` (:func:`seen`), ``digits``: values of the lanes from :data:`DIGITS_BEHIND` before the word of the
+    piece that was at the second stage a cycle ago on, ``are_digits``.
     """
 
     def __init__(self, m: Module, width: int, go: Value, word: Any, classes: Any):
         self.seen = Signal(seen(width))
         lanes = DIGITS_BEHIND + width
-        self.digits = Signal(data.ArrayLayout(4, lanes), reset_less=True)
-        self.are_digits = Signal(lanes)
+        digits = Signal(data.ArrayLayout(4, lanes), reset_less=True)
+        are_digits = Signal(lanes)
+        self.digits = Signal.like(digits)
+        self.are_digits = Signal.like(are_digits)
+        m.d.sync += [self.digits.eq(digits), self.are_digits.eq(are_digits)]
 
         past = Signal(data.ArrayLayout(Class, LOOK_BACK))  # the lanes in front of the word, the last one at the end
         lane_range = range(width)
         around = [past[i] for i in range(LOOK_BACK)] + [classes[i] for i in lane_range]
-        new_around = [Const(0, 1)] * LOOK_BACK + [word.mask[i] for i in lane_range]
+        new_around = [C(0, 1)] * LOOK_BACK + [word.mask[i] for i in lane_range]
 
         def at(lane: int, name: str) -> Value:
             return Value.cast(around[LOOK_BACK + lane][name])
@@ -69,8 +74,8 @@ class Patterns:
 
         # SOH in this piece before a lane, and behind it.
         soh = [at(i, "soh") & new(i) for i in lane_range]
-        before = [Cat(soh[:i]).any() if i else Const(0, 1) for i in lane_range]
-        behind = [Cat(soh[i + 1 :]).any() if i + 1 < width else Const(0, 1) for i in lane_range]
+        before = [Cat(soh[:i]).any() if i else C(0, 1) for i in lane_range]
+        behind = [Cat(soh[i + 1 :]).any() if i + 1 < width else C(0, 1) for i in lane_range]
 
         result: dict[str, list[Value]] = {name: [] for name in seen(width).members}
         events: list[list[Value]] = [[] for _ in lane_range]  # of the field 9 behind a SOH in this lane
@@ -86,7 +91,7 @@ class Patterns:
                 tags.append(tag & (run.all() if count else 1))
 
             def is_near(head: int) -> Value:
-                return new(head) & ~before[head] if head >= 0 else Const(0, 1)
+                return new(head) & ~before[head] if head >= 0 else C(0, 1)
 
             def is_far(head: int) -> Value:
                 return ~new(head)
@@ -118,10 +123,7 @@ class Patterns:
             result["short"].append(Cat(short).any())
             result["is_start"].append(at(i - 1, "eight") & at(i, "equals"))
             result["start"].append(start)
-            result["closed"].append(start & behind[i])
             result["soh"].append(soh[i])
-            for name in ("equals", "digit", "one", "zero"):
-                result[name].append(at(i, name) & here)
             result["type_tag"].append(
                 Cat(at(i - 3, "soh"), at(i - 2, "three"), at(i - 1, "five"), at(i, "equals")).all() & here
             )
@@ -129,16 +131,21 @@ class Patterns:
 
         for i in lane_range:
             # The first SOH behind the lane, with something that follows.
-            followed = Const(0, 1)
+            followed = C(0, 1)
             for head in reversed(range(i + 1, width)):
                 followed = Mux(soh[head], Cat(events[head]).any(), followed)
             result["crowded"].append(result["start"][i] & followed)
+            result["closed"].append(result["start"][i] & behind[i] & ~followed)
+        trailer = ("one", "zero", "equals", "digit", "digit", "digit", "soh")
+        for end in range(-TRAILER_LENGTH, width):
+            lanes_of = [(end + 1 + place, name) for place, name in enumerate(trailer) if 0 <= end + 1 + place < width]
+            result["spoils"].append(Cat(new(i) & ~at(i, name) for i, name in lanes_of).any() if lanes_of else C(0, 1))
         with m.If(go):
             m.d.sync += [getattr(self.seen, name).eq(Cat(bits)) for name, bits in result.items()]
             for lane in range(-DIGITS_BEHIND, width):
                 m.d.sync += [
-                    self.digits[DIGITS_BEHIND + lane].eq(around[LOOK_BACK + lane].value),
-                    self.are_digits[DIGITS_BEHIND + lane].eq(at(lane, "digit")),
+                    digits[DIGITS_BEHIND + lane].eq(around[LOOK_BACK + lane].value),
+                    are_digits[DIGITS_BEHIND + lane].eq(at(lane, "digit")),
                 ]
 
     def length_digits(self, chosen: list[Value]) -> list[Value]:

@@ -69,8 +69,8 @@ class DataBody:
         ]
 
     def load(self, classes: Value, mask: Value, final: Value) -> list:
-        """The next piece."""
-        return [self.classes.eq(classes), self.left.eq(mask), self.final.eq(final), self.busy.eq(1)]
+        """The next piece, if none is ``busy``."""
+        return [self.classes.eq(classes), self.left.eq(mask), self.final.eq(final)]
 
     def enter(self, length_tag: Value) -> list:
         """What follows is the value of a length field."""

@@ -123,6 +123,7 @@ class WideFields(wiring.Component):
         raw = Lanes(m, [self.word.data.word_select(lane, 8) for lane in every], 4, "raw", BYTES)
         word_2 = Signal(shape.word)
         classes_2 = Signal(CLASS_BITS * width)
+        digits_2, sohs_2 = Signal(width), Signal(width)
         equals_2 = {tag: Signal(width, name=f"equals_{tag}") for tag in ("34", "36", "49", "56")}
         with m.If(go):
             m.d.sync += [
@@ -130,7 +131,11 @@ class WideFields(wiring.Component):
                 word_2.mask.eq(Mux(self.back, 0, self.word.mask)),
                 word_2.full.eq(self.word.full & ~self.back),
             ]
-            m.d.sync += [classes_2.eq(Cat(classify(raw[lane]) for lane in every))]
+            m.d.sync += [
+                classes_2.eq(Cat(classify(raw[lane]) for lane in every)),
+                digits_2.eq(Cat((raw[lane][4:] == 3) & (raw[lane][:4] < 10) for lane in every)),
+                sohs_2.eq(Cat(raw.has(lane, "|") for lane in every)),
+            ]
             for tag, equals in equals_2.items():
                 found = Cat(raw.spell(lane, f"|{tag}=") for lane in every)
                 if tag != "36":  # Behind an empty field nothing is of the header.
@@ -145,8 +150,6 @@ class WideFields(wiring.Component):
         mask_2 = Signal(width)
         full_2 = Signal()
         m.d.comb += [mask_2.eq(Mux(self.back, 0, word_2.mask)), full_2.eq(word_2.full & ~self.back)]
-        sohs_2 = Signal(width)
-        m.d.comb += sohs_2.eq(Cat(lanes.has(lane, "|") for lane in every))
 
         def at_lanes(text: str) -> Value:
             return Cat(lanes.spell(lane, text) for lane in every)
@@ -197,7 +200,7 @@ class WideFields(wiring.Component):
             with m.If(full_2):
                 lanes.go_on()
         for tag, number in zip(("34", "36"), numbers, strict=True):
-            number.decode(m, go, equals_2[tag], codes, mask_2, mask_2[width - 1])
+            number.decode(m, go, equals_2[tag], codes, digits_2, sohs_2, mask_2, mask_2[width - 1])
         with m.If(go & self.back):
             m.d.sync += [number.run.eq(0) for number in numbers]
         idents_3 = {"49": theirs, "56": ours}
@@ -278,10 +281,10 @@ class WideFields(wiring.Component):
         differs = {tag: Signal(name=f"differs_{tag}") for tag in ("49", "56")}
         present = {tag: Signal(name=f"present_{tag}") for tag in ("49", "56")}
         settled = Signal()
-        flag_changed = Signal()
+        flag_changed, type_changed = Signal(), Signal()
         late_end = Signal()
         early_end = Signal()
-        m.d.sync += [flag_changed.eq(0), late_end.eq(0), older.eq(pending)]
+        m.d.sync += [flag_changed.eq(0), type_changed.eq(0), late_end.eq(0), older.eq(pending)]
         with m.If(self.done):
             m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(reset):
@@ -323,14 +326,14 @@ class WideFields(wiring.Component):
                     with m.If(pending & ~reset):
                         m.d.sync += early_type.word_select(place, 8).eq(letter)
                     with m.Else():
-                        m.d.sync += [msg_type.word_select(place, 8).eq(letter), flag_changed.eq(1)]
+                        m.d.sync += [msg_type.word_select(place, 8).eq(letter), type_changed.eq(1)]
             with m.If((Cat(type_marks[lane - 2] for lane in every) & mask).any()):
                 m.d.sync += typed.eq(1)
             with m.If(single.any()):
                 with m.If(pending & ~reset):
                     m.d.sync += early_types.eq(single)
                 with m.Else():
-                    m.d.sync += [types.eq(single), flag_changed.eq(1)]
+                    m.d.sync += [types.eq(single), type_changed.eq(1)]
         m.d.comb += [out.msg_type.eq(msg_type)]
         m.d.comb += [out[name].eq(types[place]) for place, name in enumerate(TYPES.values())]
 
@@ -439,14 +442,19 @@ class WideFields(wiring.Component):
         # Data bodies
         body.read(m, ~Cat(sought[tag] for tag in body.TAGS))
         first_length = first_of(lengths, APART)
+        # What is loaded counts only if there is such a body: that is known late.
+        with m.If(~is_data_body):
+            m.d.sync += body.enter(
+                reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))
+            )
         with m.If(enters):
-            m.d.sync += [
-                is_data_body.eq(1),
-                *body.enter(reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))),
-            ]
-        with m.If(enters | (go & is_data_body & ~starts)):
+            m.d.sync += is_data_body.eq(1)
+        with m.If(~body.busy):
             rest = mask & (is_data_body.replicate(width) | Cat(lengths[:lane].any() for lane in every))
-            m.d.sync += body.load(classes_3, rest, self.body_end)
+            m.d.sync += [
+                *body.load(classes_3, rest, self.body_end),
+                body.busy.eq(enters | (go & is_data_body & ~starts)),
+            ]
         for place, tag in enumerate(body.TAGS):
             with m.If(body.closed[place]):
                 m.d.sync += sought[tag].eq(0)
@@ -485,7 +493,7 @@ class WideFields(wiring.Component):
             m.d.sync += in_header.eq(0)
         m.d.comb += [
             self.settled.eq(settled | self.complete),
-            self.changed.eq(flag_changed | seq.landed | new_seq.landed),
+            self.changed.eq(flag_changed | type_changed | seq.landed | new_seq.landed),
         ]
 
         # -- The host's idents, other sessions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -21,22 +21,13 @@ from .patterns import Patterns
 FIRST_SUM = (START_SUM + 1) % 256
 
 
-class Stage(enum.Enum, shape=2):
-    """Where the search for messages is."""
+class Stage(enum.Enum, shape=4):
+    """Where the search for messages is: a bit for each, as each is asked for late."""
 
-    HUNT = 0  #: between messages
-    BEGIN = 1  #: in BeginString
-    LENGTH = 2  #: behind BeginString's SOH
-    BODY = 3  #: in body or trailer
-
-
-class Why(enum.Enum, shape=2):
-    """Why to go back."""
-
-    ONCE_MORE = 0  #: what follows the lane has to be looked at apart
-    WRONG = 1  #: no usable BodyLength: to the byte that proves it
-    START = 2  #: the same, but to the byte before it, which may begin a message
-    END = 3  #: a bad trailer: to the declared end
+    HUNT = 1  #: between messages
+    BEGIN = 2  #: in BeginString
+    LENGTH = 4  #: behind BeginString's SOH
+    BODY = 8  #: in body or trailer
 
 
 class WideFramer(wiring.Component):
@@ -54,7 +45,7 @@ class WideFramer(wiring.Component):
 
     Members:
         rx: the connections' bytes.
-        stall: the pipeline may not move (registered by whoever asks); it stops one cycle later.
+        stall: the pipeline may not move in the next cycle.
         hold: take no more; ``quiet``: nothing is under way and no frame waits.
         go: the pipeline moves.
         word: the piece at the first stage. ``back``: the pieces at the first two stages, and what was shown of
@@ -101,23 +92,25 @@ class WideFramer(wiring.Component):
         m = Module()
         shape, width = self.shape, self.shape.width
         lane_bits = shape.lane_bits
-        every = (1 << width) - 1
         lanes = range(width)
         m.submodules.packer = packer = Packer(shape)
         m.submodules.extent = extent = Extent(shape)
 
         # -- The first two stages
-        go = self.go
-        waits = Signal()  # a frame that nobody took stops the pipeline
+        # Nearly all asks whether the pipeline moves. The other parts have a register of their own for it; two
+        # that are each other's contrary stay two.
+        goes, stops = Signal(init=1), Signal()
+        go = ~stops
+        back = Signal()
         word_2 = Signal(shape.word)
+        passes_2 = Signal()  # it is the last piece of a word, and not one for those who look back
         index_2 = Signal(INDEX)
-        context_2 = Signal()
         cycle_2 = Signal(CYCLE)
         patterns = Patterns(m, width, go, packer.word, packer.classes)
         seen = patterns.seen
         connect(m, flipped(self.rx), packer.rx)
         m.d.comb += [
-            go.eq(~waits & ~self.stall),
+            self.go.eq(goes),
             packer.go.eq(go),
             packer.cycle.eq(self.cycle),
             self.word.eq(packer.word),
@@ -125,64 +118,53 @@ class WideFramer(wiring.Component):
         with m.If(go):
             m.d.sync += [
                 word_2.eq(packer.word),
+                passes_2.eq(packer.word.full & ~packer.context),
                 index_2.eq(packer.index),
-                context_2.eq(packer.context),
                 cycle_2.eq(packer.taken),
             ]
-        with m.If(go & self.back):
-            m.d.sync += [seen.eq(0), word_2.full.eq(0)]
+        with m.If(go & back):
+            m.d.sync += [seen.eq(0), passes_2.eq(0)]
 
-        # -- The decision
-        stage = Signal(Stage)
+        # -- The decision. What has to be looked at apart is known last. So all goes on as if there were nothing, and is
+        # put right when the words are shown once more; what is said of the piece is exact.
+        stage = Signal(Stage, init=Stage.HUNT)
+        hunts, begins, in_length, in_body = stage.as_value()
         # Lanes in which the X of a start may not be yet.
         not_start = Signal(width + len(START) - 1, init=(1 << len(START) - 1) - 1)
         number = Signal(OFFSET)  # of the word at hand
-        back = Signal()
         short_waits = Signal()  # until it is known where a short body ends
-        why = Signal(Why)
-        event = Signal(width)  # the lane that it is about
         step = Signal()
-        m.d.comb += step.eq(go & ~back)
+        passes = Signal()  # the word at hand is passed
+        m.d.comb += [step.eq(go & ~back), passes.eq(step & passes_2)]
 
-        at_end = [extent.mark[TRAILER_LENGTH + i] for i in lanes]
+        at_end = Cat(extent.mark[TRAILER_LENGTH + i] for i in lanes)
 
-        def trailer(place: int) -> list[Value]:
+        def trailer(place: int) -> Value:
             """Lanes with byte ``place`` of the trailer (from 1 on)."""
-            return [extent.mark[TRAILER_LENGTH + i - place] for i in lanes]
+            return Cat(extent.mark[TRAILER_LENGTH + i - place] for i in lanes)
 
-        in_body = Signal()
-        m.d.comb += in_body.eq(stage == Stage.BODY)
-        digit_lanes = [Cat(trailer(place)[i] for place in (4, 5, 6)).any() for i in lanes]
-        mismatch = Signal(width)
-        for i in lanes:
-            m.d.comb += mismatch[i].eq(
-                (trailer(1)[i] & ~seen.one[i])
-                | (trailer(2)[i] & ~seen.zero[i])
-                | (trailer(3)[i] & ~seen.equals[i])
-                | (digit_lanes[i] & ~seen.digit[i])
-                | (trailer(7)[i] & ~seen.soh[i])
-            )
+        # A mark is in a word, or was, from when the body's end is until the message's end is passed. Lanes behind the
+        # end are new only if the end is, or has been, and then no message is under way.
         bad_trailer = Signal()
         ends = Signal()
         body_ends = Signal()
         m.d.comb += [
-            bad_trailer.eq(in_body & (mismatch & seen.new).any()),
-            ends.eq(in_body & (Cat(trailer(7)) & seen.new).any()),
-            body_ends.eq(in_body & (Cat(at_end) & seen.new).any()),
+            bad_trailer.eq(in_body & (extent.mark & seen.spoils).any()),
+            ends.eq(in_body & (trailer(TRAILER_LENGTH) & seen.new).any()),
+            body_ends.eq(in_body & (at_end & seen.new).any()),
         ]
-        behind_end = Cat(extent.mark[: max(0, i)].any() if i else 0 for i in lanes)
-        until_body_end = Cat(~extent.mark[: TRAILER_LENGTH + i + 1].any() for i in lanes)
-
-        huntable = Mux(stage == Stage.HUNT, every, Mux(ends, behind_end, 0))
-        candidates = Signal(width)
+        candidates = Signal(width)  # starts, if the trailer is good; of two the first one counts
         starts = Signal(width)
-        m.d.comb += candidates.eq(seen.start & ~not_start[:width] & huntable)
-        for i in lanes:
-            m.d.comb += starts[i].eq(candidates[i] & ~candidates[: max(0, i - len(START) + 1)].any() & ~bad_trailer)
         crowded = Signal()
-        m.d.comb += crowded.eq((starts & seen.crowded).any())
+        for i in lanes:
+            m.d.comb += candidates[i].eq(seen.start[i] & ~not_start[i] & (hunts | (in_body & extent.behind[i])))
+        first = Cat(candidates[i] & ~candidates[: max(0, i - len(START) + 1)].any() for i in lanes)
+        m.d.comb += [
+            starts.eq(Mux(bad_trailer, 0, first)),
+            # What follows the first one is no better for the second one.
+            crowded.eq((candidates & seen.crowded).any() & ~bad_trailer),
+        ]
 
-        begins, in_length = stage == Stage.BEGIN, stage == Stage.LENGTH
         length_at = Signal(width)
         wrong_at = Signal(width)
         has_length, short, wrong = Signal(), Signal(), Signal()
@@ -193,45 +175,42 @@ class WideFramer(wiring.Component):
             wrong.eq(wrong_at.any()),
             short.eq((length_at & seen.short).any()),
         ]
-        apart = Signal()  # this piece is not done with
-        passes = Signal()  # this word is
-        m.d.comb += [
-            apart.eq(crowded | short | wrong | bad_trailer),
-            # A short body that begins with the next word leaves nothing of this one.
-            passes.eq(step & word_2.full & ~context_2 & (~apart | (short & length_at[width - 1]))),
-        ]
 
         # -- What is said of the piece
         structure = self.structure
-        first_only = Cat(length_at[i:].any() for i in lanes)  # up to the end of field 9
+        cut = Cat((length_at[:i] & seen.short[:i]).any() if i else 0 for i in lanes)  # behind such a field 9
         tail = Signal(width)
-        tail_summed = Signal(width)
         sum_lanes = Signal(width)  # at the third stage
+        word_3 = Signal(shape.word)
+        passed_3 = Signal()
         ended_3 = Signal()
         ended_badly_3 = Signal()
         fine_3 = Signal()  # what has ended is well formed
         cycle_3 = Signal(CYCLE)
         number_3 = Signal(OFFSET)
-        m.d.comb += [
-            tail.eq(
-                Mux(stage == Stage.HUNT, 0, seen.new & Mux(ends, ~behind_end, every)) & Mux(short, first_only, every)
-            ),
-            tail_summed.eq(tail & Mux(in_body, until_body_end, every)),
-        ]
-        after_start = Cat(starts[:i].any() if i else 0 for i in lanes)
-        from_start = Cat(starts[: min(width, i + len(START))].any() for i in lanes)
+        after_start = Cat(first[:i].any() if i else 0 for i in lanes)
+        from_start = Cat(first[: min(width, i + len(START))].any() for i in lanes)
+        goes_on = ~Mux(hunts, (1 << width) - 1, 0) & ~cut
+        m.d.comb += tail.eq(seen.new & goes_on & ~Mux(in_body, extent.behind, 0))
         with m.If(go):
             m.d.sync += [
-                self.word_3.eq(word_2),
-                self.word_3.full.eq(passes),
-                self.word_3.turn.eq(word_2.turn & ~back),
+                word_3.eq(word_2),
+                word_3.turn.eq(word_2.turn & ~back),
+                passed_3.eq(passes),
                 cycle_3.eq(cycle_2),
                 number_3.eq(number),
                 structure.start.eq(Mux(back, 0, starts)),
                 structure.tail.eq(Mux(back, 0, tail)),
-                structure.head.eq(Mux(back, 0, seen.new & from_start & Mux(crowded, ~after_start, every))),
+                structure.head.eq(Mux(back | bad_trailer, 0, seen.new & from_start & ~Mux(crowded, after_start, 0))),
                 structure.body_end.eq(step & body_ends),
-                sum_lanes.eq(Mux(back, 0, tail_summed | (seen.new & after_start & Mux(crowded, 0, every)))),
+                sum_lanes.eq(
+                    seen.new
+                    & Mux(
+                        back,
+                        0,
+                        (goes_on & ~Mux(in_body, extent.beyond, 0)) | Mux(crowded | bad_trailer, 0, after_start),
+                    )
+                ),
                 ended_3.eq(step & ends & ~bad_trailer),
                 ended_badly_3.eq(step & bad_trailer),
             ]
@@ -239,109 +218,151 @@ class WideFramer(wiring.Component):
         # -- Going on
         kind_place = Signal(width + 3)  # lane of the = of 35=, relative to the word at hand
         kind_now = Signal(width + 3)
-        m.d.comb += kind_now.eq(kind_place | Mux(has_length, length_at << 3, 0))
+        m.d.comb += kind_now.eq(kind_place | (length_at << 3))
         good = Signal()  # the body is closed by SOH, as far as is known
         kind_good = Signal()  # it begins with 35=
         good_now, kind_good_now = Signal(), Signal()
         m.d.comb += [
-            good_now.eq(good & ~(in_body & (Cat(at_end) & seen.new & ~seen.soh).any())),
+            good_now.eq(good & ~(in_body & (at_end & seen.new & ~seen.soh).any())),
             kind_good_now.eq(kind_good | (kind_now[:width] & seen.type_tag).any()),
         ]
-        with m.If(step):
-            with m.If((stage == Stage.HUNT) | (ends & ~bad_trailer)):
-                m.d.sync += stage.eq(
-                    Mux(
-                        (candidates & seen.closed & ~seen.crowded).any(),
-                        Stage.LENGTH,
-                        Mux(candidates.any(), Stage.BEGIN, Stage.HUNT),
-                    )
-                )
-            with m.If(begins & seen.soh.any()):
-                m.d.sync += stage.eq(Stage.LENGTH)
-            with m.If(has_length):
-                m.d.sync += stage.eq(Stage.BODY)
-            with m.If(wrong | bad_trailer):
-                m.d.sync += stage.eq(Stage.HUNT)
-            m.d.sync += kind_place.eq(Mux(passes, kind_now >> width, kind_now))
-            m.d.sync += [
-                good.eq(good_now | starts.any()),
-                kind_good.eq(kind_good_now & ~starts.any()),
-                fine_3.eq(good_now & kind_good_now),
-            ]
-            with m.If(passes):
-                m.d.sync += [number.eq(number + 1), not_start.eq(not_start >> width)]
-
+        leaves, found, closed = Signal(), Signal(), Signal()
         m.d.comb += [
-            packer.hold.eq(short_waits),
-            packer.closed.eq(self.hold | self.clear.valid),
-            extent.begin.eq(step & has_length),
-            extent.passes.eq(passes),
+            leaves.eq(hunts | ends),
+            found.eq(candidates.any() & ~bad_trailer),
+            closed.eq((candidates & seen.closed).any() & ~bad_trailer),
         ]
-        m.d.sync += [
-            Cat(extent.digits[i] for i in range(len(extent.digits))).eq(Cat(*patterns.length_digits([*length_at]))),
-            extent.lane.eq(lane_of(length_at)),
-            extent.index.eq(index_2),
-            extent.number.eq(number),
-        ]
+        fields_8 = begins & ~seen.soh.any()
+        decided = has_length | wrong
+        with m.If(step):
+            m.d.sync += [
+                stage.as_value().eq(
+                    Cat(
+                        (leaves & ~found) | wrong | bad_trailer,
+                        (leaves & found & ~closed) | (fields_8 & ~decided),
+                        (leaves & closed) | ((in_length | (begins & ~fields_8)) & ~decided),
+                        (in_body & ~ends & ~bad_trailer) | has_length,
+                    )
+                ),
+                good.eq(good_now | found),
+                kind_good.eq(kind_good_now & ~found),
+                fine_3.eq(good_now & kind_good_now),
+                kind_place.eq(Mux(passes_2, kind_now >> width, kind_now)),
+            ]
+        with m.If(passes):
+            m.d.sync += [number.eq(number + 1), not_start.eq(not_start >> width)]
 
         # -- Going back: what was wrong is said, then the words come once more from there on
+        event = Signal(width)  # the lane that it is about
         event_index = Signal(INDEX)
+        # Why: what follows the lane has to be looked at apart; it proves that there is no usable BodyLength, and that
+        # the byte before it may begin a message; or, with none of these, the trailer is bad.
+        once_more, is_wrong, is_start, is_short = Signal(), Signal(), Signal(), Signal()
         with m.If(~extent.busy):
             m.d.sync += short_waits.eq(0)
         with m.If(step):
             m.d.sync += [
-                back.eq(apart),
-                event.eq(Mux(crowded, starts, Mux(wrong, wrong_at, length_at))),
+                back.eq(crowded | short | wrong | bad_trailer),
+                event.eq(first | length_at | wrong_at),
                 event_index.eq(index_2),
-                why.eq(
-                    Mux(
-                        bad_trailer,
-                        Why.END,
-                        Mux(wrong, Mux((wrong_at & seen.is_start).any(), Why.START, Why.WRONG), Why.ONCE_MORE),
-                    )
-                ),
+                once_more.eq(crowded | short),
+                is_wrong.eq(wrong),
+                is_start.eq((wrong_at & seen.is_start).any()),
+                is_short.eq(short),
             ]
             with m.If(short):
                 m.d.sync += short_waits.eq(1)
-        lane = Signal(lane_bits + 1)
+        # A short body that begins with the next word leaves nothing of this one.
+        done_3 = Signal()
+        m.d.comb += [
+            done_3.eq(passed_3 & (~back | (is_short & event[width - 1]))),
+            self.word_3.eq(word_3),
+            self.word_3.full.eq(done_3),
+        ]
+        # The place is worked out in one cycle, how far it is in the next one; then it is known what was no message.
+        goes_back = Signal(3)
+        leaves_wrong = Signal(3)
+        back_by = Signal(INDEX)
         back_index = Signal(INDEX)
         back_lane = Signal(lane_bits)
+        back_far = Signal()  # to a place in front of which nothing is looked at once more
+        late = Signal()  # a frame without a length follows
+        lane = Signal(lane_bits + 1)
+        with m.If(once_more):
+            m.d.comb += lane.eq(lane_of(event) + 1)
+        with m.Else():
+            m.d.comb += lane.eq(lane_of(event) - is_start)
+        m.d.sync += [
+            goes_back.eq(Cat(back & go, goes_back)),
+            leaves_wrong.eq(Cat(is_wrong, leaves_wrong)),
+            late.eq(goes_back[2] & leaves_wrong[2]),
+            back_by.eq(number[: len(back_index)] - back_index),
+        ]
+        with m.If(back & go):
+            m.d.sync += [
+                back.eq(0),
+                back_far.eq(~once_more),
+                back_lane.eq(Mux(once_more | is_wrong, lane, extent.end_lane)),
+                kind_place.eq(Mux(is_short, Mux(event[width - 1], 1 << 2, event << 3), 0)),
+            ]
+            with m.If(once_more):
+                m.d.sync += back_index.eq(event_index + lane[lane_bits])
+            with m.Elif(is_wrong):
+                m.d.sync += back_index.eq(event_index - lane[lane_bits])
+            with m.Else():
+                m.d.sync += back_index.eq(extent.end_index)
+        with m.If(goes_back[1]):
+            m.d.sync += number.eq(number - back_by)
+        with m.If(goes_back[0]):
+            with m.If(back_far):
+                m.d.sync += not_start.eq(Cat((i < len(START) - 1 + back_lane) for i in range(len(not_start))))
         m.d.comb += [
             self.back.eq(back),
             packer.back.eq(back),
             packer.back_index.eq(back_index),
             packer.back_lane.eq(back_lane),
-            back_lane.eq(lane),
+            packer.hold.eq(short_waits),
+            packer.closed.eq(self.hold | self.clear.valid),
         ]
-        with m.Switch(why):
-            with m.Case(Why.ONCE_MORE):
-                m.d.comb += [lane.eq(lane_of(event) + 1), back_index.eq(event_index + lane[lane_bits])]
-            with m.Case(Why.WRONG):
-                m.d.comb += [lane.eq(lane_of(event)), back_index.eq(event_index)]
-            with m.Case(Why.START):
-                m.d.comb += [lane.eq(lane_of(event) - 1), back_index.eq(event_index - lane[lane_bits])]
-            with m.Case(Why.END):
-                m.d.comb += [lane.eq(extent.end_lane), back_index.eq(extent.end_index)]
-        late = Signal()  # a frame without a length follows
-        late_lane = Signal(lane_bits)
-        m.d.sync += late.eq(0)
-        with m.If(back & go):
-            m.d.sync += [
-                back.eq(0),
-                number.eq(number - (number[: len(back_index)] - back_index)[: len(back_index)]),
-                late_lane.eq(back_lane),
-                late.eq((why == Why.WRONG) | (why == Why.START)),
-            ]
-            with m.If(why != Why.ONCE_MORE):
-                m.d.sync += not_start.eq(Cat((i < len(START) - 1 + back_lane) for i in range(len(not_start))))
+
+        # -- Where the body ends
+        length_3 = Signal(width)
+        number_1, passed_1 = Signal.like(number), Signal()  # a cycle later, whether the pipeline moves or not
+        index_3 = Signal(INDEX)
+        m.d.sync += [length_3.eq(length_at), number_1.eq(number), passed_1.eq(passes), index_3.eq(index_2)]
+        m.d.comb += [
+            extent.begin.eq(step & has_length),
+            extent.passes.eq(passes),
+            extent.lane.eq(length_3),
+            extent.index.eq(index_3),
+            extent.number.eq(number_1),
+            extent.passed.eq(passed_1 & (~back | event[width - 1])),
+            *(extent.digits[i].eq(digit) for i, digit in enumerate(patterns.length_digits([*length_3]))),
+        ]
 
         # -- Sum and frame
-        total = Signal(8)
-        summed = [Mux(sum_lanes[i], self.word_3.data.word_select(i, 8), 0) for i in lanes]
+        # Two lanes are added up before it is known which of them count, and pairs that are far from each other have a
+        # sum each: they meet when all is summed.
+        totals = [Signal(8, name=f"total_{i}") for i in range(max(1, width // 4))]
+        pairs = [Signal(8, name=f"pair_{i}") for i in range(width // 2)]
+        octets = [word_3.data.word_select(i, 8) for i in lanes]
+        with m.If(go):
+            for i, pair in enumerate(pairs):
+                m.d.sync += pair.eq(word_2.data.word_select(2 * i, 8) + word_2.data.word_select(2 * i + 1, 8))
+        summed: list[Value] = [
+            Mux(
+                sum_lanes[2 * i + 1],
+                Mux(sum_lanes[2 * i], pair, octets[2 * i + 1]),
+                Mux(sum_lanes[2 * i], octets[2 * i], 0),
+            )
+            for i, pair in enumerate(pairs)
+        ]
         start_offset = Signal(OFFSET)
         m.d.comb += extent.start.eq(start_offset)
         with m.If(go):
-            m.d.sync += total.eq(Mux(structure.start.any(), FIRST_SUM, total) + sum(summed))
+            for i, total in enumerate(totals):
+                before = Mux(structure.start.any(), 0 if i else FIRST_SUM, total)
+                m.d.sync += total.eq(before + sum(summed[i :: len(totals)], C(0, 1)))
             with m.If(structure.start.any()):
                 m.d.sync += start_offset.eq((number_3 << lane_bits) + lane_of(structure.start) - (len(START) - 1))
         digits = [Signal(4, name=f"sum_digit_{place}") for place in range(3)]
@@ -353,15 +374,22 @@ class WideFramer(wiring.Component):
                     values = values | Mux(here[i], word_2.data.word_select(i, 8)[:4], 0)
                 m.d.sync += digit.eq(values)
         hundreds, tens, ones = digits
-        claimed = hundreds * 100 + tens * 10 + ones
+        # All but the last digit as a table of six bits; what is above 299 is no sum.
+        upper = Cat(
+            Cat(
+                (hundreds[:2] == value // 10) & (tens == value % 10) for value in range(30) if value * 10 >> bit & 1
+            ).any()
+            for bit in range(9)
+        )
         is_sum = Signal()
-        m.d.comb += is_sum.eq(claimed == total)
+        m.d.comb += is_sum.eq((upper + ones == sum(totals, C(0, 1))[:8]) & ~hundreds[2:].any() & ~hundreds[:2].all())
 
         framed = Signal(OFFSET)
         report = Signal()
         said = Signal(Frame)
         said_oversize = Signal()
-        partial = Signal(OFFSET)
+        partial = Signal(OFFSET)  # bytes of what was no message
+        m.d.sync += partial.eq((number << lane_bits) + back_lane - start_offset)
         m.d.comb += [
             report.eq((go & (ended_3 | ended_badly_3)) | late),
             said.offset.eq(start_offset),
@@ -369,7 +397,6 @@ class WideFramer(wiring.Component):
             said.cycle.eq(cycle_3),
             said.length.eq(Mux(ended_3, extent.length, extent.length - TRAILER_LENGTH)),
             said_oversize.eq(extent.oversize),
-            partial.eq((number << lane_bits) + late_lane - start_offset),
         ]
         with m.If(late):
             m.d.comb += said.length.eq(Mux(partial[len(said.length) :].any(), (1 << len(said.length)) - 1, partial))
@@ -377,9 +404,11 @@ class WideFramer(wiring.Component):
         second_oversize = Signal()
         has_second = Signal()
         frame = self.frame
-        m.d.sync += waits.eq(frame.valid & ~frame.ready)
-        with m.If(report):
-            m.d.sync += framed.eq(framed + said.length)
+        # A frame that nobody took stops the pipeline.
+        waits = self.stall | (frame.valid & ~frame.ready)
+        m.d.sync += [goes.eq(~waits), stops.eq(waits)]
+        more_framed = Signal(len(said.length))
+        m.d.sync += [more_framed.eq(Mux(report, said.length, 0)), framed.eq(framed + more_framed)]
         with m.If(~frame.valid | frame.ready):
             m.d.sync += [
                 frame.valid.eq(has_second | report),
@@ -400,12 +429,14 @@ class WideFramer(wiring.Component):
             kind_place=kind_place,
             good=good,
             kind_good=kind_good,
-            total=total,
+            totals=Cat(totals),
             digits=Cat(digits),
             start_offset=start_offset,
             framed=framed,
         )
         settled = Signal()
+        was_quiet = Signal()
+        m.d.sync += was_quiet.eq(settled & packer.idle)
         clears = Signal()  # the session at hand has a new connection
         at_hand = Signal(Counts)
         m.d.comb += [
@@ -416,7 +447,9 @@ class WideFramer(wiring.Component):
                     | seen.new.any()
                     | word_2.turn
                     | back
+                    | goes_back.any()
                     | late
+                    | more_framed.any()
                     | ended_3
                     | ended_badly_3
                     | frame.valid
@@ -426,14 +459,15 @@ class WideFramer(wiring.Component):
                 )
             ),
             packer.settled.eq(settled),
-            self.quiet.eq(settled & packer.idle),
-            self.clear.ready.eq(self.quiet),
+            # Nothing comes into an empty pipeline but what is taken.
+            self.quiet.eq(was_quiet & ~packer.takes),
+            self.clear.ready.eq(was_quiet),
             packer.clear.eq(self.clear.valid & self.clear.ready),
             packer.clear_session.eq(self.clear.payload),
             # At a turn the packer is ahead, with the next session's.
             at_hand.bytes.eq(Mux(word_2.turn, packer.left, packer.received)),
             at_hand.framed.eq(framed),
-            at_hand.partial.eq(Mux(stage == Stage.HUNT, 0, at_hand.bytes - start_offset)),
+            at_hand.partial.eq(Mux(hunts, 0, at_hand.bytes - start_offset)),
         ]
         if shape.sessions == 1:
             m.d.comb += clears.eq(packer.clear)

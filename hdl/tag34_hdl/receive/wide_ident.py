@@ -71,26 +71,33 @@ class WideIdent:
     def write(self, m: Module, address: Value, byte: Value, enable: Value, session: Value) -> None:
         """The host writes a byte, perhaps one of the rows at hand of the session at hand."""
         index = address[:IDENT_BITS]
-        region, of_session = address[IDENT_BITS : IDENT_BITS + 2], address[IDENT_BITS + 2 :]
+        region = address[IDENT_BITS : IDENT_BITS + 2]
         place = Signal(IDENT_BITS, name=f"{self.name}_place")
         wanted = Signal(name=f"{self.name}_wanted")
-        m.d.comb += [place.eq(index - self.skip), wanted.eq(enable & (region == self.region) & (index >= self.skip))]
+        of_session = Signal(len(session), name=f"{self.name}_of_session")
+        written = Signal(8, name=f"{self.name}_written")
+        m.d.sync += [
+            place.eq(index - self.skip),
+            wanted.eq(enable & (region == self.region) & (index >= self.skip)),
+            of_session.eq(address[IDENT_BITS + 2 :]),
+            written.eq(byte),
+        ]
         lane, row = place[: self.lane_bits], place[self.lane_bits :]
         m.submodules[f"{self.name}_memory"] = self.memory
         port = self.memory.write_port(granularity=8)
         m.d.comb += [
             port.addr.eq(Cat(row, of_session)),
-            port.data.eq(byte.replicate(self.width)),
+            port.data.eq(written.replicate(self.width)),
             port.en.eq(Mux(wanted, 1 << lane, 0)),
         ]
         with m.If(wanted & (of_session == session)):
             with m.If(row == 0):
-                m.d.sync += self.first_row.word_select(lane, 8).eq(byte)
+                m.d.sync += self.first_row.word_select(lane, 8).eq(written)
                 with m.If(self.row == 0):
-                    m.d.sync += self.this_row.word_select(lane, 8).eq(byte)
+                    m.d.sync += self.this_row.word_select(lane, 8).eq(written)
             if self.abrupt:
                 with m.If(row == 1):
-                    m.d.sync += self.second_row.word_select(lane, 8).eq(byte)
+                    m.d.sync += self.second_row.word_select(lane, 8).eq(written)
 
     def follow(self, m: Module, piece: Piece, session: Value) -> None:
         """The comparison of a piece, and the rows for the next one."""
@@ -114,7 +121,8 @@ class WideIdent:
                 compared[lane] & (seen.word_select(lane, 8) != expected.word_select(lane, 8)) for lane in range(width)
             ).any()
         )
-        in_first = Mux(turn == 0, self.this_row[:8], self.row_before[:8])
+        # A value that has the first lane began in an earlier word.
+        in_first = Mux(self.turn == 0, self.this_row[:8], self.row_before[:8])
         m.d.comb += self.first_differs.eq(piece.compared[0] & (piece.data[:8] != in_first))
 
         # The memory shows the row behind the one at hand.

@@ -10,7 +10,7 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from tag34.contract import SEQ_DIGITS
 
 from ..layouts import MAX_SEQ_BCD, NUMBER, Shape
-from .tags import CLASSES, behind, first_of
+from .tags import behind, first_of
 
 #: Two fields with the same two digits: ``34=|34=``.
 APART = 4
@@ -83,11 +83,20 @@ class WideNumber:
             *(self.value, self.low, self.legal),
         ]
 
-    def decode(self, m: Module, go: Value, equals: Value, classes: Sequence[Value], mask: Value, full: Value) -> None:
-        """Stage 2 to 3. ``equals``: the lanes with the ``=`` of the tag."""
+    def decode(
+        self,
+        m: Module,
+        go: Value,
+        equals: Value,
+        classes: Sequence[Value],
+        is_digit: Value,
+        is_soh: Value,
+        mask: Value,
+        full: Value,
+    ) -> None:
+        """Stage 2 to 3. ``equals``: the lanes with the ``=`` of the tag; ``is_digit``, ``is_soh``: what the classes
+        are."""
         width = self.width
-        is_digit = Signal(width, name=f"{self.name}_is_digit")
-        m.d.comb += is_digit.eq(Cat(code < 10 for code in classes))
         goes_on = Signal(width + 1, name=f"{self.name}_goes_on")
         m.d.comb += goes_on.eq(Cat(behind(equals, ~is_digit, self.run.any())))
         is_value = [goes_on[lane] & is_digit[lane] for lane in range(width)]
@@ -96,9 +105,7 @@ class WideNumber:
             m.d.sync += [
                 self.begins.eq(equals & mask),
                 self.stops.eq(Cat(goes_on[lane] & ~is_digit[lane] for lane in range(width)) & mask),
-                self.closed.eq(
-                    Cat(behind_digit[lane] & (classes[lane] == CLASSES["|"]) for lane in range(width)) & mask
-                ),
+                self.closed.eq(Cat(behind_digit[lane] & is_soh[lane] for lane in range(width)) & mask),
                 self.digits.eq(Cat(Mux(is_value[lane], classes[lane], 0)[:4] for lane in range(width))),
                 self.all_digits.eq(self.run.any() & is_digit.all()),
             ]
@@ -139,23 +146,20 @@ class WideNumber:
             number = number | Mux(chosen[lane], Cat(before(lane)), 0)
             over = over | (chosen[lane] & Cat(past[SEQ_DIGITS - lane :]).any())
         m.d.sync += self.number_valid.eq(0)
-        with m.If(self.number_valid):
-            legal = self.number_good & (self.number <= MAX_SEQ_BCD)
-            if not self.zero_ok:
-                legal &= self.number != 0
+        # Which of the two it would be is known before it is taken; they do not come in one cycle.
+        fits = self.number_good & (self.number <= MAX_SEQ_BCD)
+        past_fits = self.closed[0] & self.past_fits & ~self.past_over
+        if not self.zero_ok:
+            fits &= self.number != 0
+            past_fits &= ~self.past_zero
+        with m.If(self.lands):
             m.d.sync += [
-                self.value.eq(self.number),
-                self.low.eq(low_bits(self.number, len(self.low))),
-                self.legal.eq(legal),
+                self.value.eq(Mux(self.number_valid, self.number, self.past)),
+                self.low.eq(Mux(self.number_valid, low_bits(self.number, len(self.low)), self.past_low)),
+                self.legal.eq(Mux(self.number_valid, fits, past_fits)),
             ]
-        with m.If(take):
-            with m.If(self.stops[0]):
-                legal = self.closed[0] & self.past_fits & ~self.past_over
-                if not self.zero_ok:
-                    legal &= ~self.past_zero
-                m.d.sync += [self.value.eq(self.past), self.low.eq(self.past_low), self.legal.eq(legal)]
-            with m.Else():
-                m.d.sync += self.number_valid.eq(1)
+        with m.If(take & ~self.stops[0]):
+            m.d.sync += self.number_valid.eq(1)
         m.d.sync += [
             self.number.eq(number),
             self.number_good.eq((chosen & self.closed).any() & ~over),

@@ -85,7 +85,7 @@ class WideRelease(wiring.Component):
         pushed_delivery = Signal(shape.delivery, reset_less=True)
         m.d.sync += [
             pushed.eq(self.push),
-            pushed_arrived.eq(self.arrived & (self.delivery.length > GUESSED * width)),
+            pushed_arrived.eq(self.push & self.arrived & (self.delivery.length > GUESSED * width)),
             pushed_delivery.eq(self.delivery),
         ]
         m.d.comb += [
@@ -137,7 +137,7 @@ class WideRelease(wiring.Component):
         ready_1 = Signal()  # the stage in front has room
         may = Signal()
         m.d.comb += [
-            hit.eq(pushed & pushed_arrived & reading & guess),
+            hit.eq(pushed_arrived & reading & guess),
             missed.eq(pushed & ~(pushed_arrived & reading & guess)),
             drop.eq(reading & guess & (missed | (self.arrival.renewed & ~pushed))),
             # A guess does not get further than three beats before it is confirmed. Its last bytes are in the memory in
@@ -199,7 +199,8 @@ class WideRelease(wiring.Component):
             if stage < 2:
                 m.d.comb += ready[stage].eq(~fill[stage] | ready[stage + 1])
             else:
-                m.d.comb += ready[stage].eq(~fill[stage] | (self.deliver.ready & (~guessed[stage] | hit)))
+                # What is guessed here is the message that is read.
+                m.d.comb += ready[stage].eq(~fill[stage] | (self.deliver.ready & (~guessed[stage] | pushed_arrived)))
             coming = fill[stage - 1] if stage else steps
             coming_guess = guessed[stage - 1] if stage else guess
             with m.If(hit):
@@ -213,7 +214,7 @@ class WideRelease(wiring.Component):
                 ]
         m.d.comb += [
             self.latch_enable.eq(ready[1]),
-            self.deliver.valid.eq(fill[2] & (~guessed[2] | hit)),
+            self.deliver.valid.eq(fill[2] & (~guessed[2] | pushed_arrived)),
             self.idle.eq(
                 ~pushed
                 & empty
