@@ -73,19 +73,23 @@ class MessageMemory(wiring.Component):
         write_bank, read_bank = self.write_address[bank_bits:], self.read_address[bank_bits:]
         latched = []
         for bank in range(-(-self.words // (1 << bank_bits))):
-            store = memory.Memory(shape=8, depth=min(1 << bank_bits, self.words), init=[])
+            store = memory.Memory(shape=8, depth=min(1 << bank_bits, self.words), init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{bank}"] = store
-            write, read = store.write_port(), store.read_port()
+            # Nobody relies on what is read while it is written: with a register of its own and the attribute, synthesis
+            # puts no choice between the block and who reads it.
+            write, read = store.write_port(), store.read_port(domain="comb")
+            first = Signal(8, reset_less=True, name=f"first_{bank}")
             byte = Signal(8, reset_less=True, name=f"latched_{bank}")
             m.d.comb += [
                 write.addr.eq(self.write_address[:bank_bits]),
                 write.data.eq(self.write_data),
                 write.en.eq(self.write & (write_bank == bank)),
                 read.addr.eq(self.read_address[:bank_bits]),
-                read.en.eq(self.read),
             ]
+            with m.If(self.read):
+                m.d.sync += first.eq(read.data)
             with m.If(self.latch):
-                m.d.sync += byte.eq(read.data)
+                m.d.sync += byte.eq(first)
             latched.append(byte)
         bank_read = Signal(len(read_bank))
         bank_latched = Signal(len(read_bank))
