@@ -44,16 +44,16 @@ class Component:
 
 #: Receive, session, send.
 COMPONENTS = (
-    Component("framer", ("data.framer",), 110),
+    Component("framer", ("data.framer",), 90),
     Component("checksum", ("data.framer.checksum",), 30),
-    Component("fields", ("data.fields",), 100),
-    Component("sequencer", ("sequencer",), 110),
-    Component("rules", ("sequencer.preparation.rules", "sequencer.expected"), 60),
-    Component("window", ("sequencer.window",), 30),
+    Component("fields", ("data.fields",), 85),
+    Component("sequencer", ("sequencer",), 90),
+    Component("rules", ("sequencer.preparation.rules", "sequencer.expected"), 50),
+    Component("window", ("sequencer.window",), 25),
     Component("slots", ("data.slots",), 20),
-    Component("release", ("data.release",), 40),
+    Component("release", ("data.release",), 35),
     Component("timers", ("timers",), 20),
-    Component("composer", ("composer",), 80),
+    Component("composer", ("composer",), 75),
 )
 
 

@@ -12,10 +12,10 @@ from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import MIX, Operation, perform
 from tests.sim.test_differential import SHAPES, life
 
-#: Scenarios of everything, and those without a halt, as in tests/sim/test_differential: seed, pieces of traffic, share
-#: of stalls.
-EVERYTHING = [(seed, 300, stall) for seed in range(15) for stall in (0.0, 0.3)]
-LONG = [(1000 + seed, 1500, 0.0) for seed in range(8)]
+#: Some of the scenarios of everything, and of those without a halt, of tests/sim/test_differential: seed, pieces of
+#: traffic, share of stalls.
+EVERYTHING = [(seed, 300, stall) for seed in range(6) for stall in (0.0, 0.3)]
+LONG = [(1000 + seed, 1500, 0.0) for seed in range(3)]
 
 
 @dataclass

@@ -44,7 +44,7 @@ def script(sessions: int, rng: random.Random, count: int) -> Iterator[Operation]
     peers = [Peer(sender=f"P{session}") for session in range(sessions)]
     streams = []
     for session, peer in enumerate(peers):
-        yield Operation("configure", {"session": session, "config": peer.config()})
+        yield Operation("configure", {"session": session, "config": peer.config(early_gap=session % 2 == 0)})
         yield Operation("connect", {"session": session, "phase": Phase.ACTIVE})
         streams.append(groups(peer, rng, count))
     while any(streams):

@@ -290,7 +290,8 @@ class Sequencer(wiring.Component):
                 # What comes behind the message in the same word looks for a slot in the next cycle.
                 m.d.comb += self.take.eq(t.plan.take)
                 m.d.comb += self.push.eq(t.plan.push)
-            with m.If(warns & teller.can_tell):
+            # The commit must still find room for what it has to tell.
+            with m.If(warns & teller.can_add):
                 teller.event(EventCode.GAP, cycle=self.cycle, seq=t.message.seq, number=expected.value)
                 m.d.sync += [warns.eq(0), warned.eq(1)]
             self._expect_jump(t)

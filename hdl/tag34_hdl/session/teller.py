@@ -29,13 +29,15 @@ class Teller:
         cycle: the device's cycle counter.
         session: of all that is told; it must stay for two cycles behind a record.
 
-    Members: ``can_tell``: there is room; what is told without it is lost. ``last_cycle``: the cycle in which the record
+    Members: ``can_tell``: there is room; what is told without it is lost. ``can_add``: there is room for a record that
+    nobody waits for, and ``can_tell`` stays. ``last_cycle``: the cycle in which the record
     now put together was told.
     """
 
     def __init__(self, m: Module, records: Any, cycle: Value, session: Value):
         self.record = Signal(Record)
         self.can_tell = Signal()
+        self.can_add = Signal()
         self.last_cycle = Signal(CYCLE)
         self._m = m
         self._session = session
@@ -51,6 +53,7 @@ class Teller:
             told.eq(self._tells & self.can_tell),
             self._told_form.eq(self._form),
             self.can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
+            self.can_add.eq(queue.w_level < RECORD_DEPTH - 4),
             self.last_cycle.eq(cycle),
             words.eq(self.record),
             whole.eq(told),

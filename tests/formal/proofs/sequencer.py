@@ -81,7 +81,7 @@ class SequencerProof(Proof):
     parameters = f"1 session, window {PLACES}, memory for {SHAPE.hold_limit} messages"
     assumes = (
         "fields and commands have numbers as Fields and the registers give them; window_limit is 1 to the window; "
-        "a command stays until it is done"
+        "a command stays until it is done; GAP is not wanted"
     )
     #: The configuration may change at any time; else it stays.
     any_config: ClassVar[bool] = True
@@ -142,6 +142,8 @@ class SequencerProof(Proof):
         self.assume(is_bcd(dut.command.number) & (dut.command.number <= to_bcd(MAX_SEQ + 1)))
         self.assume(is_bcd(config.window_limit) & (config.window_limit >= 1) & (config.window_limit <= PLACES))
         self.assume(is_bcd(config.chunk))
+        self.assume(~config.early_gap)
+        self.lemma(~opened.signal("warns"), "no warning")
         waits = self.past(dut.command_valid & ~dut.command_done)
         self.assume(~waits | (dut.command_valid & (Value.cast(dut.command) == self.past(dut.command))))
 
