@@ -33,11 +33,12 @@ class Core(wiring.Component):
             count.
 
     Latency: from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
-    ResendRequest, offered at ``tx``, three cycles at width 1, six above it, in whatever lane the byte
-    stands. A message whose last decisive field is closed less than three cycles before its end, or whose last bytes come right behind a change of the session, is judged up to ten
-    cycles later. Throughput: one beat per cycle, but for changes of the session (two cycles at width 1, about ten above
-    it), and above width 1 as far as :mod:`tag34_hdl.receive.wide_framer` says. A release takes about four cycles per
-    held message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
+    ResendRequest, offered at ``tx``, three cycles at width 1, six above it, in whatever lane the byte stands. A message
+    whose last decisive field is closed less than three cycles before its end, or whose last bytes come right behind a
+    change of the session, is judged up to ten cycles later; a request waits until the message before it has left.
+    Throughput: one beat per cycle, but for changes of the session (two cycles at width 1, about ten above it), and
+    above width 1 as far as :mod:`tag34_hdl.receive.wide_framer` says. A release takes about four cycles per held
+    message; when many are released and the next message is shorter than that, ``rx`` waits for the rest.
     """
 
     def __init__(self, shape: Shape):
