@@ -768,6 +768,8 @@ class SequencerRequests(SequencerProof):
         self.lemma(~asks | ~by_r14 | (recovery & may & (self.retries != 0)), "R14")
         past_highest = self.opened.signal("past_highest") == (expected > highest)
         self.lemma(~state("RELEASE READ", "RELEASE ENTRY", "RANGE CLOSES") | past_highest, "range")
+        # Neither phase nor host's word has changed in the cycle before it is looked at.
+        self.lemma(~state("RANGE CLOSES") | (self.opened.signal("may_ask") == may), "range")
         enough = self.opened.signal("tried_enough") == (self.retries == dut.config.resend_retries)
         self.lemma(~state("TIMEOUT") | enough, "tried enough")
         due_now = self.opened.signal("timer_due")
