@@ -1,0 +1,66 @@
+"""From the last byte of the message that proves a gap to the ResendRequest, in cycles, at the pins of the gateware."""
+
+from __future__ import annotations
+
+import pytest
+
+from tag34.contract import EventCode, Phase
+from tag34.device import EventRecord, SentRecord, open_device
+from tag34_sim.bench.measure import BUDGET
+from tag34_sim.messages import Peer
+from tag34_sim.sim_device import SimDevice
+from tag34_sim.verilator import VerilatedCore
+from tests.sim.conftest import WIDTHS
+from tests.sim.test_sim_device import needs_compiler
+
+PEER = Peer()
+
+
+@needs_compiler
+@pytest.mark.rule("R11")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_R11_latency_is_the_same_in_every_lane(width: int) -> None:
+    """Alone and with other bytes right behind it: the record tells the cycle in which the byte was taken."""
+    found = set()
+    for before in range(8):
+        for behind in (b"", b"8=FIX.4.4\x019=100\x0135=D\x01" + b"x" * 70):
+            with open_device("sim:", width=width) as device:
+                assert isinstance(device, SimDevice)
+                assert isinstance(device.core, VerilatedCore)
+                device.configure(0, PEER.config())
+                device.connect(0, phase=Phase.ACTIVE)
+                device.core.counts()
+                device.receive(0, b"x" * before + PEER.message("0", 5) + behind)
+                last = device.core.counts().rx_last
+                records = device.poll()
+            [request] = [r for r in records if isinstance(r, EventRecord) and r.code is EventCode.REQUEST]
+            [sent] = [r for r in records if isinstance(r, SentRecord)]
+            if not behind:
+                assert request.cycle == last
+            found.add(sent.cycle - request.cycle)
+    assert len(found) == 1
+    assert found.pop() <= (BUDGET[1] if width == 1 else BUDGET[8])
+
+
+@needs_compiler
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_gap_is_told_within_a_few_cycles_of_its_number(width: int) -> None:
+    """GAP, from the SOH behind 34 on."""
+    message = PEER.message("0", 5)
+    at = message.index(b"\x01", message.index(b"\x0134=") + 1) + 1
+    found = set()
+    for before in range(8):
+        with open_device("sim:", width=width) as device:
+            assert isinstance(device, SimDevice)
+            assert isinstance(device.core, VerilatedCore)
+            device.configure(0, PEER.config(early_gap=True))
+            device.connect(0, phase=Phase.ACTIVE)
+            device.core.counts()
+            device.receive(0, b"x" * before + message[:at])
+            last = device.core.counts().rx_last
+            [gap] = device.poll()
+        assert isinstance(gap, EventRecord)
+        assert gap.code is EventCode.GAP
+        found.add(gap.cycle - last)
+    assert max(found) - min(found) <= (0 if width == 1 else 1)
+    assert max(found) <= (6 if width == 1 else 9)
