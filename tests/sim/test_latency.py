@@ -63,4 +63,4 @@ def test_a_gap_is_told_within_a_few_cycles_of_its_number(width: int) -> None:
         assert gap.code is EventCode.GAP
         found.add(gap.cycle - last)
     assert max(found) - min(found) <= (0 if width == 1 else 1)
-    assert max(found) <= (6 if width == 1 else 9)
+    assert max(found) <= (4 if width == 1 else 7)

@@ -135,8 +135,7 @@ class Sequencer(wiring.Component):
         foreign = Signal()  # what the whole message at hand has told
         oversize = Signal()
         unexpected = Signal()  # the frame tells what was not expected
-        warns = Signal()  # GAP is to be told
-        warned = Signal()  # it was, of the message at hand
+        warned = Signal()  # GAP was told of the message at hand
         room = Signal()
         busy = Signal()  # sums are on their way, or memory is being swept
         m.d.sync += room.eq(state.room)
@@ -258,7 +257,10 @@ class Sequencer(wiring.Component):
             unless_it_changes("PREPARE PLAN")
 
         with fsm.state("PREPARE PLAN"):
-            m.d.sync += warns.eq(preparation.plan.opens & config.early_gap & ~warned)
+            # The commit must still find room for what it has to tell.
+            with m.If(preparation.plan.opens & config.early_gap & ~warned & teller.can_add):
+                teller.event(EventCode.GAP, cycle=teller.last_cycle, seq=t.message.seq, number=expected.value)
+                m.d.sync += warned.eq(1)
             m.d.sync += [t.plan.eq(preparation.plan), t.cause.eq(Mux(preparation.plan.opens, Rule.R11, Rule.R13A))]
             with m.If(~state.recovery):
                 m.d.sync += state.end.eq(preparation.end)
@@ -290,10 +292,6 @@ class Sequencer(wiring.Component):
                 # What comes behind the message in the same word looks for a slot in the next cycle.
                 m.d.comb += self.take.eq(t.plan.take)
                 m.d.comb += self.push.eq(t.plan.push)
-            # The commit must still find room for what it has to tell.
-            with m.If(warns & teller.can_add):
-                teller.event(EventCode.GAP, cycle=self.cycle, seq=t.message.seq, number=expected.value)
-                m.d.sync += [warns.eq(0), warned.eq(1)]
             self._expect_jump(t)
 
         # A message that is cut by another session's may be warned of again.

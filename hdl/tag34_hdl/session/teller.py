@@ -53,7 +53,7 @@ class Teller:
             told.eq(self._tells & self.can_tell),
             self._told_form.eq(self._form),
             self.can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
-            self.can_add.eq(queue.w_level < RECORD_DEPTH - 4),
+            self.can_add.eq(queue.w_level < RECORD_DEPTH - 5),
             self.last_cycle.eq(cycle),
             words.eq(self.record),
             whole.eq(told),

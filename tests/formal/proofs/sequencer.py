@@ -143,7 +143,6 @@ class SequencerProof(Proof):
         self.assume(is_bcd(config.window_limit) & (config.window_limit >= 1) & (config.window_limit <= PLACES))
         self.assume(is_bcd(config.chunk))
         self.assume(~config.early_gap)
-        self.lemma(~opened.signal("warns"), "no warning")
         waits = self.past(dut.command_valid & ~dut.command_done)
         self.assume(~waits | (dut.command_valid & (Value.cast(dut.command) == self.past(dut.command))))
 
