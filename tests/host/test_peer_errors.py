@@ -8,6 +8,7 @@ from tag34 import (
     Device,
     DeviceError,
     Disconnect,
+    GapSuspected,
     MemoryStore,
     Message,
     PeerError,
@@ -178,6 +179,20 @@ def test_r11_r12_gap_is_recovered(bench: Bench) -> None:
     bench.peer("8", seq=3, possdup=True)
     assert [message.seq for message in bench.of(Message)] == [2, 3, 4]
     assert [event.expected for event in bench.of(RecoveryClosed)] == [5]
+
+
+@pytest.mark.rule("R11")
+def test_r11_a_gap_is_suspected_before_it_is_certain(device: Device) -> None:
+    bench = Bench(device, early_gap=True).log_on()
+    bench.seq += 1
+    message = bench.message("8", [(58, "x" * 40)])
+    at = message.index(b"\x01", message.index(b"\x0134=") + 1) + 1
+    bench.receive(message[:at])
+    assert [(event.seq, event.expected) for event in bench.of(GapSuspected)] == [(3, 2)]
+    assert not bench.of(RecoveryOpened)
+    assert types(bench.receive(message[at:])) == "2"
+    assert [event.begin for event in bench.of(RecoveryOpened)] == [2]
+    assert len(bench.of(GapSuspected)) == 1
 
 
 @pytest.mark.rule("R11", "R14")
