@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,8 +90,10 @@ def kind(stage: str) -> str:
     return stage.rpartition(" ")[2]
 
 
+@cache
 def sources(*paths: str) -> str:
-    """A hash of these Python sources of the project; of a folder, all that are in it."""
+    """A hash of these Python sources of the project, as they were when it was first asked for; of a folder, all that
+    are in it."""
     files = [file for path in paths for file in (sorted((ROOT / path).rglob("*.py")) or [ROOT / path])]
     return digest(*(part for file in files for part in (file.relative_to(ROOT), file.read_text(encoding="utf-8"))))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tag34.contract import EventCode, Phase
-from tag34.device import EventRecord, SentRecord, open_device
+from tag34.device import EventRecord, Record, SentRecord, SessionConfig, open_device
 from tag34_sim.bench.measure import BUDGET
 from tag34_sim.messages import Peer
 from tag34_sim.sim_device import SimDevice
@@ -16,6 +16,18 @@ from tests.sim.test_sim_device import needs_compiler
 PEER = Peer()
 
 
+def told(width: int, config: SessionConfig, data: bytes) -> tuple[list[Record], int]:
+    """What is told of these bytes on a new connection, and the cycle in which the last of them was taken."""
+    with open_device("sim:", width=width) as device:
+        assert isinstance(device, SimDevice)
+        assert isinstance(device.core, VerilatedCore)
+        device.configure(0, config)
+        device.connect(0, phase=Phase.ACTIVE)
+        device.core.counts()
+        device.receive(0, data)
+        return device.poll(), device.core.counts().rx_last
+
+
 @needs_compiler
 @pytest.mark.rule("R11")
 @pytest.mark.parametrize("width", WIDTHS)
@@ -24,15 +36,7 @@ def test_R11_latency_is_the_same_in_every_lane(width: int) -> None:
     found = set()
     for before in range(8):
         for behind in (b"", b"8=FIX.4.4\x019=100\x0135=D\x01" + b"x" * 70):
-            with open_device("sim:", width=width) as device:
-                assert isinstance(device, SimDevice)
-                assert isinstance(device.core, VerilatedCore)
-                device.configure(0, PEER.config())
-                device.connect(0, phase=Phase.ACTIVE)
-                device.core.counts()
-                device.receive(0, b"x" * before + PEER.message("0", 5) + behind)
-                last = device.core.counts().rx_last
-                records = device.poll()
+            records, last = told(width, PEER.config(), b"x" * before + PEER.message("0", 5) + behind)
             [request] = [r for r in records if isinstance(r, EventRecord) and r.code is EventCode.REQUEST]
             [sent] = [r for r in records if isinstance(r, SentRecord)]
             if not behind:
@@ -50,15 +54,7 @@ def test_a_gap_is_told_within_a_few_cycles_of_its_number(width: int) -> None:
     at = message.index(b"\x01", message.index(b"\x0134=") + 1) + 1
     found = set()
     for before in range(8):
-        with open_device("sim:", width=width) as device:
-            assert isinstance(device, SimDevice)
-            assert isinstance(device.core, VerilatedCore)
-            device.configure(0, PEER.config(early_gap=True))
-            device.connect(0, phase=Phase.ACTIVE)
-            device.core.counts()
-            device.receive(0, b"x" * before + message[:at])
-            last = device.core.counts().rx_last
-            [gap] = device.poll()
+        [gap], last = told(width, PEER.config(early_gap=True), b"x" * before + message[:at])
         assert isinstance(gap, EventRecord)
         assert gap.code is EventCode.GAP
         found.add(gap.cycle - last)
