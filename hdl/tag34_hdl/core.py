@@ -111,6 +111,7 @@ class Core(wiring.Component):
         # Session.
         m.d.comb += [
             sequencer.config.eq(registers.config),
+            sequencer.config_changes.eq(registers.configures),
             sequencer.command_valid.eq(registers.command_valid),
             sequencer.command.eq(registers.command),
             registers.config_session.eq(sequencer.config_session),
@@ -189,6 +190,7 @@ class Core(wiring.Component):
                 ~sequencer.idle
                 | ~timers.idle
                 | registers.ticks_come
+                | registers.busy
                 | (self.rx.valid & self.rx.ready)
                 | self.send_header.valid
                 | registers.command_valid

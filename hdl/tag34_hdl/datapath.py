@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth import Elaboratable, Module, unsigned
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .block_memory import BlockMemory
 from .layouts import CYCLE, Frame, Shape
 from .receive.fields import Fields
 from .receive.framer import Counts, Framer
@@ -111,16 +112,13 @@ class NarrowDatapath(Datapath):
         shape = self.shape
         framer, fields, slots, release = Framer(shape), Fields(shape), Slots(shape), Release(shape)
         self._wire(m, framer, fields, slots, release)
-        m.submodules.idents = idents = memory.Memory(
-            shape=8, depth=shape.sessions << shape.ident_bits - shape.session_bits, init=[]
-        )
-        ident_write, ident_read = idents.write_port(), idents.read_port()
+        m.submodules.idents = idents = BlockMemory(8, shape.sessions << shape.ident_bits - shape.session_bits)
         m.d.comb += [
-            ident_write.addr.eq(self.ident_address),
-            ident_write.data.eq(self.ident_data),
-            ident_write.en.eq(self.ident_write),
-            ident_read.addr.eq(fields.ident_addr),
-            fields.ident_data.eq(ident_read.data),
+            idents.write.eq(self.ident_write),
+            idents.write_address.eq(self.ident_address),
+            idents.write_data.eq(self.ident_data),
+            idents.address.eq(fields.ident_addr),
+            fields.ident_data.eq(idents.data),
             framer.has_slot.eq(slots.has_current),
             fields.switch.eq(framer.switch),
             fields.next_session.eq(framer.next_session),

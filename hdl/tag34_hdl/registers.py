@@ -2,14 +2,16 @@
 
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tag34 import contract
 from tag34.contract import REGISTERS, Access, Rule
 
+from .block_memory import BlockMemory
+from .block_memory import readers as reader_names
 from .layouts import CYCLE, IDENT_BITS, LENGTH, NUMBER, OFFSET, Shape
 from .receive.framer import Counts
 from .send.clock import Time
@@ -28,15 +30,19 @@ class Registers(wiring.Component):
         read_data: value of the register at ``address``, two cycles after the address is shown and as long as it is
             (COUNTER: four cycles after its write).
         read: the read strobe; latches the other half of a wide register where the map says so.
-        session: what SESSION says. What is shown of a session follows two cycles later.
+        session: what SESSION says. What is shown of a session follows three cycles after its write.
         config_session, config: configuration of a session, two cycles later; sender_session, ident_lengths, fraction:
-            the same for the composer.
+            the same for the composer. ``configures``: some of it is being written; of what is asked for in this cycle
+            it takes one cycle more.
+        busy: after a reset, as long as configurations and counters of the time before are being forgotten; nothing may
+            be written yet. Idents stay as they are.
         ticks: some are waiting and may be taken, one in two cycles; ticks_come: some are, or have just been written.
         All others: to and from the core.
     """
 
     def __init__(self, shape: Shape):
         self.shape = shape
+        self.counters = 32 * shape.sessions
         super().__init__(
             {
                 "address": In(ADDRESS_BITS),
@@ -49,6 +55,8 @@ class Registers(wiring.Component):
                 "session": Out(shape.session_bits),
                 "config_session": In(shape.session_bits),
                 "config": Out(Config),
+                "configures": Out(1),
+                "busy": Out(1),
                 "sender_session": In(shape.session_bits),
                 "fraction": Out(4, init=3),
                 "state": In(SessionState),
@@ -103,6 +111,13 @@ class Registers(wiring.Component):
                 m.d.sync += high.eq(value[32:])
             reads[f"{name}_LO"] = value[:32]
             reads[f"{name}_HI"] = high
+
+        # After a reset: what is kept in block memory is that of before.
+        sweep = Signal(range(self.counters + 1))
+        sweeps = Signal()
+        m.d.comb += [sweeps.eq(sweep != self.counters), self.busy.eq(sweeps)]
+        with m.If(sweeps):
+            m.d.sync += sweep.eq(sweep + 1)
 
         m.d.sync += self.cycle.eq(self.cycle + 1)
         for name, constant in (
@@ -194,8 +209,9 @@ class Registers(wiring.Component):
                 for low, part in parts:
                     storage(name, part, low)
             else:
-                reads[name] = self._per_session(m, name, written(name), parts)
+                reads[name] = self._per_session(m, name, written(name), parts, sweeps, sweep)
         m.d.comb += [
+            self.configures.eq(Cat(written(name) for name in configured).any()),
             self.ident_write.eq(written("IDENT")),
             self.ident_data.eq(data[:8]),
             self.ident_address.eq(Cat(data[8 : 8 + IDENT_BITS + 2], session)),
@@ -213,25 +229,31 @@ class Registers(wiring.Component):
         reads["FRAMED_LO"], reads["FRAMED_HI"] = framed[:32], framed[32:]
         reads["PARTIAL"] = partial
 
-        # Messages per rule: read, add one, write back.
-        m.submodules.counters = counters = memory.Memory(shape=32, depth=32 * shape.sessions, init=[])
-        counter_read, counter_write = counters.read_port(), counters.write_port()
+        # Messages per rule: read, add one, write back. What the host is shown is read in between.
+        m.submodules.counters = counters = BlockMemory(32, self.counters)
         selected = Signal(5)
         counting = Signal()
         counted = Signal(5 + shape.session_bits)
+        counter = Signal(32)
+        is_hosts = Signal()  # what has been read is for the host
         with m.If(written("COUNTER")):
             m.d.sync += selected.eq(data)
         m.d.comb += [
-            counter_read.addr.eq(Cat(selected, session)),
-            counter_write.addr.eq(counted),
-            counter_write.data.eq(counter_read.data + 1),
-            counter_write.en.eq(counting),
+            counters.address.eq(Cat(selected, session)),
+            counters.write.eq(counting | sweeps),
+            counters.write_address.eq(Mux(sweeps, sweep, counted)),
+            counters.write_data.eq(Mux(sweeps, 0, counters.data + 1)),
         ]
-        m.d.sync += counting.eq(self.counted)
+        m.d.sync += [
+            counting.eq(self.counted),
+            is_hosts.eq(~self.counted & ~(counters.write & (counters.write_address == counters.address))),
+        ]
         with m.If(self.counted):
-            m.d.comb += counter_read.addr.eq(Cat(Value.cast(self.counted_rule)[:5], self.counted_session))
-            m.d.sync += counted.eq(counter_read.addr)
-        reads["COUNTER"] = counter_read.data
+            m.d.comb += counters.address.eq(Cat(Value.cast(self.counted_rule)[:5], self.counted_session))
+            m.d.sync += counted.eq(counters.address)
+        with m.If(is_hosts):
+            m.d.sync += counter.eq(counters.data)
+        reads["COUNTER"] = counter
 
         # Two stages: the address, then its word.
         word = self.read_data
@@ -250,25 +272,31 @@ class Registers(wiring.Component):
         assert not reads, f"no such register: {sorted(reads)}"
         return m
 
-    def _per_session(self, m: Module, name: str, written: Value, parts: list[tuple[int, Any]]) -> Value:
+    def _per_session(
+        self, m: Module, name: str, written: Value, parts: list[tuple[int, Any]], sweeps: Value, sweep: Value
+    ) -> Value:
         """A register of which each session has its own, in block memory: what is read of it, for ``session``. The parts
         show that of the session that they are asked for."""
-        sessions = self.shape.sessions
         bits = max(low + len(Value.cast(part)) for low, part in parts)
         mask = sum((1 << len(Value.cast(part))) - 1 << low for low, part in parts)
-        m.submodules[f"config_{name.lower()}"] = words = memory.Memory(shape=bits, depth=sessions, init=[])
-        write, host, core = words.write_port(), words.read_port(), words.read_port()
+        initial = sum(Value.cast(part).init << low for low, part in parts if isinstance(part, Signal))
+        readers = [self.session, self.sender_session if name == "IDENT_LENGTH" else self.config_session]
+        port = {id(part): 1 for _, part in parts}
+        if any(part is self.fraction for _, part in parts):
+            port[id(self.fraction)] = len(readers)
+            readers.append(self.sender_session)
+        m.submodules[f"config_{name.lower()}"] = words = BlockMemory(bits, self.shape.sessions, ports=len(readers))
         m.d.comb += [
-            write.addr.eq(self.session),
-            write.data.eq(self.write_data & mask),
-            write.en.eq(written),
-            host.addr.eq(self.session),
-            core.addr.eq(self.sender_session if name == "IDENT_LENGTH" else self.config_session),
+            words.write.eq(written | sweeps),
+            words.write_address.eq(Mux(sweeps, sweep[: self.shape.session_bits], self.session)),
+            words.write_data.eq(Mux(sweeps, initial, self.write_data & mask)),
         ]
+        shown = []
+        for end, reader in zip(reader_names(len(readers)), readers, strict=True):
+            # What is read while it is written is read a cycle later.
+            enable = ~(words.write & (words.write_address == reader))
+            m.d.comb += [getattr(words, f"address{end}").eq(reader), getattr(words, f"enable{end}").eq(enable)]
+            shown.append(getattr(words, f"data{end}"))
         for low, part in parts:
-            port = core
-            if part is self.fraction:
-                port = words.read_port()
-                m.d.comb += port.addr.eq(self.sender_session)
-            m.d.sync += Value.cast(part).eq(port.data[low:])
-        return host.data
+            m.d.sync += Value.cast(part).eq(shown[port[id(part)]][low:])
+        return shown[0]

@@ -12,6 +12,8 @@ from amaranth.hdl import Assert, Assume, Cover, MemoryInstance
 from amaranth.lib import data
 from amaranth.utils import ceil_log2
 
+from tag34_hdl.block_memory import UndefinedCollisions
+
 #: Name of what only strengthens the induction.
 LEMMA = "lemma"
 
@@ -171,14 +173,14 @@ class Opened(Elaboratable):
 
     The gateware knows nothing of it: signals are found in the elaborated design, by the names that they have there; a
     port of a submodule by its name in the submodule. A name that is missing or not unique is a KeyError, so a proof
-    cannot go on with something else.
+    cannot go on with something else. What a block memory shows of a word that is being written is wrong.
 
     Parameters: ``component``.
     """
 
     def __init__(self, component: Any):
         self._ports = {id(port) for port in self._signals_of(component)}
-        self._fragment = Fragment.get(component, None)
+        self._fragment = Fragment.get(component, UndefinedCollisions())
         self._signals: dict[str, list[Signal]] = {}
         self._memories: dict[str, MemoryInstance] = {}
         self._collect(self._fragment, "")

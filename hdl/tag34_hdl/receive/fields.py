@@ -337,5 +337,6 @@ class Fields(wiring.Component):
             ]
             with m.If(change):
                 m.d.comb += [session.eq(wanted), ident_next.eq(messages.entry.ident)]
-                m.d.sync += [self.session.eq(wanted), context.load(messages.entry), self.changed.eq(1)]
+                m.d.sync += [self.session.eq(wanted), self.changed.eq(1)]
+            context.take_up(m, change, messages.entry, messages.known)
         return m

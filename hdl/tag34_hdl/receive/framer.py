@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, C, Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth import Array, C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -329,7 +329,7 @@ class Framer(wiring.Component):
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "sum": checksum.state.shape()})
         m.submodules.messages = messages = Table(saved, sessions)
-        m.submodules.counts = kept = Table(Counts, sessions, readers=2)
+        m.submodules.counts = kept = Table(Counts, sessions, ports=2, host=True)
         find = Signal()
         m.d.comb += [
             find.eq(
@@ -357,18 +357,24 @@ class Framer(wiring.Component):
             ]
             m.d.sync += [
                 self.session.eq(self.next_session),
-                context.load(messages.entry.message),
-                received.eq(kept.entry.bytes),
-                framed.eq(kept.entry.framed),
             ]
         with m.Elif(self.clear.valid & self.clear.ready):
             m.d.comb += [
                 messages.put.eq(1),
                 messages.put_address.eq(self.clear.payload),
-                messages.put_entry.message.eq(context.initial),
+                messages.forget.eq(1),
                 kept.put.eq(1),
                 kept.put_address.eq(self.clear.payload),
+                kept.forget.eq(1),
             ]
-        counted = Signal(self.shape.session_bits)  # the session whose counts the table shows
-        m.d.sync += counted.eq(self.counts_session)
-        m.d.comb += self.counts.eq(Mux(counted == self.session, counts, kept.entry_1))
+        context.take_up(m, self.switch, messages.entry.message, messages.known)
+        Context(received=received, framed=framed).take_up(
+            m, self.switch, Cat(kept.entry.bytes, kept.entry.framed), kept.known
+        )
+        counted, before = Signal(self.shape.session_bits), Signal(self.shape.session_bits)
+        shown = Signal(Counts)
+        m.d.sync += [counted.eq(self.counts_session), before.eq(self.session), shown.eq(counts)]
+        with m.If(counted == before):
+            m.d.comb += self.counts.eq(shown)
+        with m.Elif(kept.known_1):
+            m.d.comb += self.counts.eq(kept.entry_1)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from tag34.contract import SOH
 
+from ..block_memory import BlockMemory
 from ..layouts import CYCLE, OFFSET, Shape
-from ..session.table import Table
+from ..session.table import Context, Table
 
 #: Lanes that look-back patterns reach beyond the lane at hand.
 LOOK_BACK = 10
@@ -132,10 +133,9 @@ class Packer(wiring.Component):
         m.d.sync += count.eq(Mux(take, beat.count, 0))
 
         # -- Words kept, by session
-        m.submodules.kept = kept = memory.Memory(shape=8 * width, depth=shape.sessions * KEPT, init=[])
-        kept_write, kept_read = kept.write_port(), kept.read_port()
+        m.submodules.kept = kept = BlockMemory(8 * width, shape.sessions * KEPT)
 
-        def kept_address(word: Value) -> Value:
+        def kept_address(word: Value, session: Value) -> Value:
             return word if shape.sessions == 1 else Cat(word, session)
 
         # -- The piece shown next
@@ -166,8 +166,8 @@ class Packer(wiring.Component):
         fetched_left = Signal.like(again_left)
         is_end = Signal()  # it is the one that the next bytes belong to
         m.d.comb += [
-            kept_read.addr.eq(kept_address(again)),
-            kept_read.en.eq(moves & showing),
+            kept.address.eq(kept_address(again, session)),
+            kept.enable.eq(moves & showing),
             is_end.eq(fetched_index == index),
         ]
 
@@ -190,7 +190,7 @@ class Packer(wiring.Component):
             since = Mux(fetched_left != 0, 0, Cat(again_lane <= lane for lane in range(width)))
             until = Mux(is_end, Mux(waiting, 0, below), every)
             m.d.comb += [
-                shown.eq(kept_read.data),
+                shown.eq(kept.data),
                 show_index.eq(fetched_index),
                 mask.eq(since & until),
                 context.eq(fetched_left != 0),
@@ -205,9 +205,9 @@ class Packer(wiring.Component):
         # What was shown is kept a cycle later, and once more as long as it stays; it is not read before.
         is_new = Signal()
         m.d.comb += [
-            kept_write.addr.eq(self.index if shape.sessions == 1 else Cat(self.index, self.word.session)),
-            kept_write.data.eq(self.word.data),
-            kept_write.en.eq(is_new),
+            kept.write.eq(is_new),
+            kept.write_address.eq(kept_address(self.index, self.word.session)),
+            kept.write_data.eq(self.word.data),
         ]
         with m.If(self.go):
             m.d.sync += [
@@ -279,6 +279,8 @@ class Packer(wiring.Component):
                 places.address.eq(beat.session),
             ]
             finding = Signal()
+            known = Signal(Place)
+            m.d.comb += known.eq(Mux(places.known, places.entry, 0))
             m.d.comb += [
                 finds.eq(
                     self.rx.valid & other & self.settled & ~self.closed & plain & ~waiting & ~finding & ~places.busy
@@ -294,14 +296,14 @@ class Packer(wiring.Component):
                     session.eq(beat.session),
                     self.left.eq(self.received),
                     self.word.session.eq(beat.session),
-                    place.eq(places.entry.place),
-                    below.eq(below_lane(places.entry.place)),
-                    index.eq(places.entry.index),
-                    self.received.eq(places.entry.received),
-                    *show_again(places.entry.index, places.entry.place),
+                    place.eq(known.place),
+                    below.eq(below_lane(known.place)),
+                    index.eq(known.index),
+                    *show_again(known.index, known.place),
                 ]
+            Context(received=self.received).take_up(m, finding & moves, places.entry.received, places.known)
             with m.If(self.clear & (self.clear_session != session)):
-                m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session)]
+                m.d.comb += [places.put.eq(1), places.put_address.eq(self.clear_session), places.forget.eq(1)]
 
         with m.If(self.back):
             m.d.sync += plain.eq(0)

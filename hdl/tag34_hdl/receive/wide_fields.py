@@ -552,7 +552,7 @@ class WideFields(wiring.Component):
 
         def table(name: str, context: Context, near: Any, swap: Value, new: Value, session: Signal) -> Table:
             """A stage's table: the bubble comes as ``near``; at ``swap`` it has left, to session ``new``."""
-            m.submodules[name] = kept = Table(context.layout, self.shape.sessions, lambda _: context.initial)
+            m.submodules[name] = kept = Table(context.layout, self.shape.sessions)
             m.d.comb += [
                 kept.address.eq(Mux(near.turn, near.session, new)),
                 kept.put.eq(swap),
@@ -560,7 +560,8 @@ class WideFields(wiring.Component):
                 kept.put_entry.eq(context.word),
             ]
             with m.If(swap):
-                m.d.sync += [session.eq(new), context.load(kept.entry)]
+                m.d.sync += session.eq(new)
+            context.take_up(m, swap, kept.entry, kept.known)
             return kept
 
         session_1, session_2, session_rows = (
@@ -573,7 +574,7 @@ class WideFields(wiring.Component):
         rows = Context(**{ident.name: ident.row for ident in gentle})
         kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
         for ident in idents:
-            row = ident_session if ident.abrupt else kept_rows.entry[ident.name]
+            row = ident_session if ident.abrupt else Mux(kept_rows.known, kept_rows.entry[ident.name], 0)
             ident.take_turns(m, go=go, words=(second, third), row=row)
         messages = table("messages", contexts[2], third, gone & go, ident_session, self.session)
         m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]

@@ -493,8 +493,8 @@ class WideFramer(wiring.Component):
         """Many sessions: what is known of one of them is put away when the next one's turn is at the second stage."""
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "extent": extent.State})
-        m.submodules.messages = messages = Table(saved, sessions, lambda session: context.initial)
-        m.submodules.counts = counts = Table(Counts, sessions)
+        m.submodules.messages = messages = Table(saved, sessions)
+        m.submodules.counts = counts = Table(Counts, sessions, host=True)
         session = Signal(self.shape.session_bits)  # at the second stage
         with m.If(self.go):
             m.d.sync += self.session.eq(session)
@@ -512,9 +512,9 @@ class WideFramer(wiring.Component):
                 messages.put.eq(1),
                 counts.put.eq(1),
                 extent.load.eq(1),
-                extent.loaded.eq(messages.entry.extent),
+                extent.loaded.eq(Mux(messages.known, messages.entry.extent, 0)),
             ]
-            m.d.sync += [context.load(messages.entry.message), session.eq(other)]
+            m.d.sync += session.eq(other)
         with m.Elif(packer.clear):
             with m.If(self.clear.payload == session):
                 m.d.comb += clears.eq(1)
@@ -522,14 +522,16 @@ class WideFramer(wiring.Component):
                 m.d.comb += [
                     messages.put.eq(1),
                     messages.put_address.eq(self.clear.payload),
-                    messages.put_entry.message.eq(context.initial),
-                    messages.put_entry.extent.eq(0),
+                    messages.forget.eq(1),
                     counts.put.eq(1),
                     counts.put_address.eq(self.clear.payload),
-                    counts.put_entry.eq(0),
+                    counts.forget.eq(1),
                 ]
-        counted = Signal(self.shape.session_bits)
-        m.d.sync += counted.eq(self.counts_session)
+        context.take_up(m, turn, messages.entry.message, messages.known)
+        counted, before = Signal(self.shape.session_bits), Signal(self.shape.session_bits)
         shown = Signal(Counts)
-        m.d.sync += shown.eq(at_hand)
-        m.d.comb += self.counts.eq(Mux(counted == session, shown, counts.entry))
+        m.d.sync += [counted.eq(self.counts_session), before.eq(session), shown.eq(at_hand)]
+        with m.If(counted == before):
+            m.d.comb += self.counts.eq(shown)
+        with m.Elif(counts.known):
+            m.d.comb += self.counts.eq(counts.entry)

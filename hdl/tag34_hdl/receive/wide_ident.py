@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from amaranth import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import memory
 
+from ..block_memory import BlockMemory
 from ..layouts import IDENT_BITS, Shape
 
 
@@ -52,8 +52,7 @@ class WideIdent:
         self.abrupt = abrupt
         self.rows = (1 << IDENT_BITS) // width
         self.lane_bits = shape.lane_bits
-        self.memory = memory.Memory(shape=8 * width, depth=shape.sessions * self.rows, init=[])
-        self.port = self.memory.read_port()
+        self.memory = BlockMemory(8 * width, shape.sessions * self.rows, granularity=8)
         self.turn = Signal(self.lane_bits, name=f"{name}_turn")
         self.row = Signal(range(self.rows), name=f"{name}_row")
         self.first_row = Signal(8 * width, name=f"{name}_first_row")
@@ -84,11 +83,10 @@ class WideIdent:
         ]
         lane, row = place[: self.lane_bits], place[self.lane_bits :]
         m.submodules[f"{self.name}_memory"] = self.memory
-        port = self.memory.write_port(granularity=8)
         m.d.comb += [
-            port.addr.eq(Cat(row, of_session)),
-            port.data.eq(written.replicate(self.width)),
-            port.en.eq(Mux(wanted, 1 << lane, 0)),
+            self.memory.write.eq(Mux(wanted, 1 << lane, 0)),
+            self.memory.write_address.eq(Cat(row, of_session)),
+            self.memory.write_data.eq(written.replicate(self.width)),
         ]
         with m.If(wanted & (of_session == session)):
             with m.If(row == 0):
@@ -127,7 +125,7 @@ class WideIdent:
 
         # The memory shows the row behind the one at hand.
         row_next = Signal.like(self.row, name=f"{self.name}_row_next")
-        m.d.comb += [row_next.eq(self.row), self.port.addr.eq(Cat((row_next + 1)[: len(self.row)], session))]
+        m.d.comb += [row_next.eq(self.row), self.memory.address.eq(Cat((row_next + 1)[: len(self.row)], session))]
         with m.If(piece.valid & piece.full):
             m.d.sync += [self.turn.eq(turn), self.row_before.eq(turned), self.row.eq(row_next)]
             with m.If(~piece.goes_on):
@@ -139,7 +137,7 @@ class WideIdent:
                     m.d.sync += self.this_row.eq(self.second_row)
             with m.Else():
                 m.d.comb += row_next.eq(self.row + 1)
-                m.d.sync += self.this_row.eq(self.port.data)
+                m.d.sync += self.this_row.eq(self.memory.data)
 
     def take_turns(self, m: Module, *, go: Value, words: tuple[Any, Any], row: Value) -> None:
         """Another session's ident. The turn bubble comes by in the first of ``words``, then in the second one. There,
@@ -150,20 +148,20 @@ class WideIdent:
         if self.abrupt:
             m.d.sync += [first.eq(here.turn & go), second.eq(first)]
             with m.If(here.turn & go):
-                m.d.comb += self.port.addr.eq(Cat(C(0, len(self.row)), here.session))
+                m.d.comb += self.memory.address.eq(Cat(C(0, len(self.row)), here.session))
             with m.Elif(first):
-                m.d.comb += self.port.addr.eq(Cat(C(1, len(self.row)), row))
+                m.d.comb += self.memory.address.eq(Cat(C(1, len(self.row)), row))
             with m.If(second):
-                m.d.sync += self.second_row.eq(self.port.data)
+                m.d.sync += self.second_row.eq(self.memory.data)
         else:
             m.d.sync += [first.eq(near.turn & go), second.eq(here.turn & go)]
             with m.If(here.turn):
-                m.d.comb += self.port.addr.eq(Cat(row, here.session))
+                m.d.comb += self.memory.address.eq(Cat(row, here.session))
                 with m.If(go):
                     m.d.sync += self.row.eq(row)
             with m.Elif(near.turn & go):
-                m.d.comb += self.port.addr.eq(Cat(C(0, len(self.row)), near.session))
+                m.d.comb += self.memory.address.eq(Cat(C(0, len(self.row)), near.session))
             with m.If(second):
-                m.d.sync += self.this_row.eq(self.port.data)
+                m.d.sync += self.this_row.eq(self.memory.data)
         with m.If(first):
-            m.d.sync += self.first_row.eq(self.port.data)
+            m.d.sync += self.first_row.eq(self.memory.data)

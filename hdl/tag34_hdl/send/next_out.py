@@ -76,15 +76,17 @@ class NextOut(wiring.Component):
             m.d.comb += [self.entry.eq(next_out), self.host_number.eq(next_out.value), self.changes.eq(put)]
             return m
         first = Entry.const(FIRST)
-        m.submodules.entries = entries = Table(Entry, shape.sessions, lambda session: first, readers=2)
+        m.submodules.entries = entries = Table(Entry, shape.sessions, ports=2, host=True)
         m.d.comb += [
             entries.put.eq(put),
             entries.put_address.eq(put_session),
             entries.put_entry.eq(put_entry),
             entries.address.eq(self.session),
             entries.address_1.eq(self.host_session),
-            self.host_number.eq(entries.entry_1.value),
+            self.host_number.eq(Mux(entries.known_1, entries.entry_1.value, first.value)),
             self.changes.eq(put | entries.busy),
         ]
         m.d.sync += self.entry.eq(entries.entry)
+        with m.If(~entries.known):
+            m.d.sync += self.entry.eq(first)
         return m

@@ -1,18 +1,15 @@
 """A block memory that is never read and written in the same cycle."""
 
-from amaranth import Elaboratable, Module, Signal
-from amaranth.lib import memory, wiring
+from amaranth import Elaboratable, Module
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+from ..block_memory import BlockMemory
 
 
 class Store(wiring.Component):
     """Words of ``width`` bytes. There is no read while something is written.
-
-    A memory with a clocked read port has to show the old word if it is written in the same cycle. Block memories do not
-    all do so, and synthesis puts a comparison and a choice between them and their readers. Here the read is
-    combinational, with a register that has a clock enable, so that synthesis sees that the two exclude each other, and
-    that all this is one block memory.
 
     Parameters: ``width``, ``depth`` in words, ``init``.
 
@@ -24,8 +21,7 @@ class Store(wiring.Component):
 
     def __init__(self, width: int, depth: int, init: list[int] | None = None):
         self.width = width
-        #: The memory, for who looks into it.
-        self.words = memory.Memory(shape=8 * width, depth=depth, init=init or [])
+        self.memory = BlockMemory(8 * width, depth, granularity=8, init=init or [])
         super().__init__(
             {
                 "write": In(width),
@@ -39,18 +35,13 @@ class Store(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.words = self.words
-        write = self.words.write_port(granularity=8)
-        read = self.words.read_port(domain="comb")
+        m.submodules.memory = memory = self.memory
         m.d.comb += [
-            write.addr.eq(self.write_address),
-            write.data.eq(self.write_data),
-            write.en.eq(self.write),
-            read.addr.eq(self.address),
+            memory.write.eq(self.write),
+            memory.write_address.eq(self.write_address),
+            memory.write_data.eq(self.write_data),
+            memory.address.eq(self.address),
+            memory.enable.eq(self.enable & ~self.write.any()),
+            self.data.eq(memory.data),
         ]
-        # A block memory's register has no reset.
-        data = Signal(8 * self.width, reset_less=True)
-        m.d.comb += self.data.eq(data)
-        with m.If(self.enable & ~self.write.any()):
-            m.d.sync += data.eq(read.data)
         return m

@@ -8,6 +8,7 @@ from tag34.contract import SEQ_DIGITS
 
 from .. import bcd
 from ..layouts import NUMBER, Shape
+from .table import Context
 
 
 class Expected(wiring.Component):
@@ -27,8 +28,8 @@ class Expected(wiring.Component):
         value, low: the next inbound number, and its place in the window.
         limit: expected + window_limit.
         chunk_end: expected + chunk - 1.
-        restore, restored: ``value``, ``low``, ``limit`` and ``chunk_end`` become those of another session; not while
-            busy.
+        restore, restored, known: ``value``, ``low``, ``limit`` and ``chunk_end`` become those of another session, or
+            if nothing is known of it what they are after a reset; not while busy.
     """
 
     def __init__(self, shape: Shape):
@@ -53,6 +54,7 @@ class Expected(wiring.Component):
                 "chunk_end": Out(NUMBER),
                 "restore": In(1),
                 "restored": In(self.state),
+                "known": In(1),
             }
         )
 
@@ -110,7 +112,7 @@ class Expected(wiring.Component):
             ]
             with m.If(self.load_low):
                 m.d.sync += self.low.eq(self.new_low)
-        with m.If(self.restore):
-            for name, _ in self.state:
-                m.d.sync += getattr(self, name).eq(self.restored[name])
+        Context(**{name: getattr(self, name) for name, _ in self.state}).take_up(
+            m, self.restore, self.restored, self.known
+        )
         return m

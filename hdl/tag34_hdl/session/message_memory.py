@@ -1,9 +1,11 @@
 """The message memory: bytes, in as many blocks as it takes."""
 
 from amaranth import Array, ClockSignal, Elaboratable, Instance, Module, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+from ..block_memory import BlockMemory
 
 #: Words of a bank, at least, and number of banks, at most.
 BANK_WORDS = 2048
@@ -73,23 +75,17 @@ class MessageMemory(wiring.Component):
         write_bank, read_bank = self.write_address[bank_bits:], self.read_address[bank_bits:]
         latched = []
         for bank in range(-(-self.words // (1 << bank_bits))):
-            store = memory.Memory(shape=8, depth=min(1 << bank_bits, self.words), init=[], attrs={"no_rw_check": 1})
-            m.submodules[f"bank_{bank}"] = store
-            # Nobody relies on what is read while it is written: with a register of its own and the attribute, synthesis
-            # puts no choice between the block and who reads it.
-            write, read = store.write_port(), store.read_port(domain="comb")
-            first = Signal(8, reset_less=True, name=f"first_{bank}")
+            m.submodules[f"bank_{bank}"] = store = BlockMemory(8, min(1 << bank_bits, self.words))
             byte = Signal(8, reset_less=True, name=f"latched_{bank}")
             m.d.comb += [
-                write.addr.eq(self.write_address[:bank_bits]),
-                write.data.eq(self.write_data),
-                write.en.eq(self.write & (write_bank == bank)),
-                read.addr.eq(self.read_address[:bank_bits]),
+                store.write.eq(self.write & (write_bank == bank)),
+                store.write_address.eq(self.write_address[:bank_bits]),
+                store.write_data.eq(self.write_data),
+                store.address.eq(self.read_address[:bank_bits]),
+                store.enable.eq(self.read),
             ]
-            with m.If(self.read):
-                m.d.sync += first.eq(read.data)
             with m.If(self.latch):
-                m.d.sync += byte.eq(first)
+                m.d.sync += byte.eq(store.data)
             latched.append(byte)
         bank_read = Signal(len(read_bank))
         bank_latched = Signal(len(read_bank))

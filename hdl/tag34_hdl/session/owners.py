@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from amaranth import Module, Mux, Signal, Value
-from amaranth.lib import fifo
 
 from ..layouts import Shape
+from ..queue import queue
 
 
 def current_slot(m: Module, shape: Shape, *, take: Value, free: Any, switch: Value) -> tuple[Signal, Signal, Value]:
@@ -21,7 +21,7 @@ def current_slot(m: Module, shape: Shape, *, take: Value, free: Any, switch: Val
     Returns: ``current``, ``has_current``, and whether there is a current one in the next cycle, if that is not up to
     the caller; after reset the first slot is current.
     """
-    m.submodules.list = listed = fifo.SyncFIFO(width=shape.slot_bits, depth=shape.slots)
+    m.submodules.list = listed = queue(shape.slot_bits, shape.slots)
     # After reset every slot that is not a session's current one is put on the list.
     fresh = Signal(range(shape.slots + 1), init=shape.sessions)
     filling = Signal()

@@ -1,10 +1,11 @@
 """Release: from slot numbers in order to bytes in order."""
 
 from amaranth import Array, C, Elaboratable, Module, Mux, Signal
-from amaranth.lib import fifo, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import Shape
+from ..queue import queue as queue_of
 from ..receive.framer import START
 
 #: What goes along with a byte.
@@ -49,7 +50,7 @@ class Release(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFO(width=self.shape.delivery.size, depth=self.shape.slots)
+        m.submodules.queue = queue = queue_of(self.shape.delivery.size, self.shape.slots)
         # A register before the queue: who pushes has a long way behind him.
         pushed = Signal()
         pushed_delivery = Signal(self.shape.delivery, reset_less=True)

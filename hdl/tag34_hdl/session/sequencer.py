@@ -53,8 +53,9 @@ class Sequencer(wiring.Component):
             waits, none will come. Frames are taken meanwhile. ``rx_quiet`` is looked at from the second cycle of
             ``hold_rx`` on.
         config_session, config: a session's configuration, two cycles later (changes of the window and the chunk take
-            effect with a CONNECT).
-        state_session, state: state of a session, one cycle later, as of its last transaction.
+            effect with a CONNECT). config_changes: some is being written; what is asked for in this cycle comes a
+            cycle later.
+        state_session, state: state of a session, two cycles later at most, as of its last transaction.
         command_valid, command, command_done: an operation; valid and stable until ``command_done``.
         now, due: from :class:`~tag34_hdl.session.timers.Timers`. put_timer, timer, timer_ran: to it, for ``session``.
         current, take, free: slot traffic with :class:`~tag34_hdl.session.slots.Slots`.
@@ -91,6 +92,7 @@ class Sequencer(wiring.Component):
                 "rx_quiet": In(1),
                 "config_session": Out(session),
                 "config": In(Config),
+                "config_changes": In(1),
                 "state_session": In(session),
                 "state": Out(SessionState),
                 "command_valid": In(1),
@@ -242,11 +244,12 @@ class Sequencer(wiring.Component):
 
         if turns:
             with fsm.state("FETCH"):
-                fsm.go("TAKE UP")
+                # Configuration that is being written is asked for once more.
+                with m.If(~self.config_changes):
+                    fsm.go("TAKE UP")
 
             with fsm.state("TAKE UP"):
                 m.d.comb += expected.restore.eq(1)
-                m.d.sync += states.take_up()
                 fsm.go("IDLE")
                 with m.If(for_command):
                     fsm.go("COMMAND")
@@ -308,6 +311,8 @@ class Sequencer(wiring.Component):
         put_away(t)
         operate(t, ours)
         time_out(t)
+        if turns:
+            states.take_up(m, fsm.bits["TAKE UP"])
         fsm.finish()
         teller.finish()
         return m

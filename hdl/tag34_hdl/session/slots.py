@@ -1,6 +1,6 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import C, Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -83,12 +83,9 @@ class Slots(wiring.Component):
         m.d.comb += self.current.eq(current)
         if shape.sessions > 1:
             context = Context(current=current, has_current=has_current)
-            padding = C(0, shape.slot_bits - shape.session_bits)
-            m.submodules.currents = currents = Table(
-                context.layout,
-                shape.sessions,
-                lambda session: Cat(session[: shape.session_bits], padding, C(1, 1)),
-            )
+            m.submodules.currents = currents = Table(context.layout, shape.sessions)
+            own = Signal(shape.slot_bits)  # the first one of a session is that of its number
+            m.d.sync += own.eq(self.next_session)
             m.d.comb += [
                 currents.address.eq(self.next_session),
                 currents.put.eq(self.switch),
@@ -97,4 +94,6 @@ class Slots(wiring.Component):
             ]
             with m.If(self.switch):
                 m.d.sync += [context.load(currents.entry), self.has_current.eq(currents.entry.has_current)]
+            with m.If(self.switch & ~currents.known):
+                m.d.sync += [current.eq(own), has_current.eq(1), self.has_current.eq(1)]
         return m

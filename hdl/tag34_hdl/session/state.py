@@ -153,10 +153,8 @@ class States:
             retries=state.retries,
         )
         saved = data.StructLayout({"expected": expected.state, "rest": context.layout})
-        first_state = saved.const({"expected": {"value": 1, "low": 1}})
-        first_shown = SessionState.const({"expected": 1})
-        m.submodules.states = self._states = states = Table(saved, sessions, lambda session: first_state)
-        m.submodules.shown = self._shown = shown = Table(SessionState, sessions, lambda session: first_shown, readers=2)
+        m.submodules.states = self._states = states = Table(saved, sessions)
+        m.submodules.shown = self._shown = shown = Table(SessionState, sessions, ports=2, host=True)
         m.d.comb += [
             self.busy.eq(states.busy),
             states.address.eq(self.wanted),
@@ -168,26 +166,27 @@ class States:
             shown.put_address.eq(session),
             Value.cast(shown.put_entry).eq(state.shown),
             expected.restored.eq(states.entry.expected),
+            expected.known.eq(states.known),
         ]
         for name, _ in expected.state:
             m.d.comb += states.put_entry.expected[name].eq(getattr(expected, name))
 
     def show(self, m: Module, session: Value, shown: Any) -> None:
-        """``shown`` is the state of ``session``, a cycle later, as of its last transaction."""
+        """``shown`` is the state of ``session``, two cycles later at most, as of its last transaction."""
         if self._sessions == 1:
             m.d.comb += Value.cast(shown).eq(self._state.shown)
         else:
-            m.d.comb += [self._shown.address_1.eq(session), shown.eq(self._shown.entry_1)]
+            fresh = SessionState.const({"expected": 1})
+            m.d.comb += [
+                self._shown.address_1.eq(session),
+                shown.eq(Mux(self._shown.known_1, self._shown.entry_1, fresh)),
+            ]
 
-    def take_up(self) -> list[Any]:
-        """The state of ``wanted`` is at hand from the next cycle on."""
-        rest, shown = self._states.entry.rest, self._shown.entry
-        return [
-            self._session.eq(self.wanted),
-            self._context.load(rest),
-            self.timer_ran.eq(rest.timer_runs),
-            self._state.phase.eq(shown.phase),
-            self._state.may_request.eq(shown.may_request),
-            self._state.recovery.eq(shown.recovery),
-            self._state.highest.eq(shown.highest),
-        ]
+    def take_up(self, m: Module, when: Value) -> None:
+        """The state of ``wanted`` is at hand from the cycle after ``when`` on."""
+        state, shown, known = self._state, self._shown.entry, self._states.known
+        with m.If(when):
+            m.d.sync += [self._session.eq(self.wanted), self.timer_ran.eq(self._states.entry.rest.timer_runs & known)]
+        also = Context(phase=state.phase, may_request=state.may_request, recovery=state.recovery, highest=state.highest)
+        self._context.take_up(m, when, self._states.entry.rest, known)
+        also.take_up(m, when, Cat(shown.phase, shown.may_request, shown.recovery, shown.highest), known)

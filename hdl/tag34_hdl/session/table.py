@@ -2,69 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from amaranth import C, Cat, Elaboratable, Module, Signal, Value, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth import C, Cat, Elaboratable, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from ..block_memory import BlockMemory, readers
+
 
 class Table(wiring.Component):
-    """One word per session, in block memory. A reset puts every word back to its initial value, one per cycle.
+    """One word per session, in block memory. A reset makes every word unknown again, one per cycle.
 
-    Parameters:
-        shape: of a word.
-        sessions: number of words.
-        initial: the initial word of a session, made from its number; default: 0.
-        readers: read ports.
+    Parameters: ``shape``, of a word; ``sessions``, number of words; ``ports``, read ports; ``host``: the last port is
+    the host's, who reads whenever he likes.
 
     Members:
-        address, entry (``address_1``, ``entry_1`` with a second reader): the word at ``address``, one cycle after it.
+        address, entry, known (``address_1`` and so on of the second port): the word at ``address``, one cycle after it;
+            if it is not ``known`` it has been forgotten, or was never put, and ``entry`` is of no use. What is read in
+            the cycle in which it is put is undefined. The host's port keeps the word from before then, so that it is
+            two cycles until it shows the word at an address that is put just now.
         put, put_address, put_entry: write a word. A reader sees it from the second cycle after on.
+        forget: the word that is put is unknown from now on.
         busy: after a reset, as long as there are old words; nothing may be put or relied on.
     """
 
-    def __init__(
-        self, shape: Any, sessions: int, initial: Callable[[Value], Any] = lambda session: C(0, 1), readers: int = 1
-    ):
+    def __init__(self, shape: Any, sessions: int, *, ports: int = 1, host: bool = False):
         self.sessions = sessions
-        self.initial = initial
-        self.readers = [""] + [f"_{reader}" for reader in range(1, readers)]
+        self._readers = readers(ports)
+        self._host = host
         self.shape = shape
         bits = max(1, ceil_log2(sessions))
         members: dict[str, Any] = {}
-        for reader in self.readers:
-            members |= {f"address{reader}": In(bits), f"entry{reader}": Out(shape)}
-        members |= {"put": In(1), "put_address": In(bits), "put_entry": In(shape), "busy": Out(1)}
+        for reader in self._readers:
+            members |= {f"address{reader}": In(bits), f"entry{reader}": Out(shape), f"known{reader}": Out(1)}
+        members |= {"put": In(1), "put_address": In(bits), "put_entry": In(shape), "forget": In(1), "busy": Out(1)}
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.words = words = memory.Memory(shape=self.shape, depth=self.sessions, init=[])
-        for reader in self.readers:
-            port = words.read_port()
+        word = data.StructLayout({"entry": Shape.cast(self.shape), "known": 1})
+        m.submodules.words = words = BlockMemory(word, self.sessions, ports=len(self._readers))
+        for reader in self._readers:
+            address, shown = getattr(self, f"address{reader}"), getattr(words, f"data{reader}")
             m.d.comb += [
-                port.addr.eq(getattr(self, f"address{reader}")),
-                Value.cast(getattr(self, f"entry{reader}")).eq(Value.cast(port.data)),
+                getattr(words, f"address{reader}").eq(address),
+                Value.cast(getattr(self, f"entry{reader}")).eq(shown.entry),
+                getattr(self, f"known{reader}").eq(shown.known),
             ]
-        write = words.write_port()
+            if self._host and reader == self._readers[-1]:
+                m.d.comb += getattr(words, f"enable{reader}").eq(~(words.write & (words.write_address == address)))
         sweep = Signal(range(self.sessions + 1))
-        m.d.comb += self.busy.eq(sweep != self.sessions)
+        m.d.comb += [
+            self.busy.eq(sweep != self.sessions),
+            words.write.eq(self.put | self.busy),
+            words.write_address.eq(Mux(self.busy, sweep, self.put_address)),
+            words.write_data.entry.eq(Value.cast(self.put_entry)),
+            words.write_data.known.eq(~(self.busy | self.forget)),
+        ]
         with m.If(self.busy):
             m.d.sync += sweep.eq(sweep + 1)
-            m.d.comb += [
-                write.addr.eq(sweep),
-                Value.cast(write.data).eq(Value.cast(self.initial(sweep))),
-                write.en.eq(1),
-            ]
-        with m.Else():
-            m.d.comb += [
-                write.addr.eq(self.put_address),
-                Value.cast(write.data).eq(Value.cast(self.put_entry)),
-                write.en.eq(self.put),
-            ]
         return m
 
 
@@ -93,3 +91,13 @@ class Context:
     def load(self, word: Value) -> Any:
         """The statement that sets all registers from ``word``."""
         return self.word.eq(Value.cast(word))
+
+    def take_up(self, m: Module, when: Value, entry: Value, known: Value) -> None:
+        """What is loaded from a table's word ``when`` it is another session's turn.
+
+        That nothing is known is said last: to synthesis it is a reset.
+        """
+        with m.If(when):
+            m.d.sync += self.load(entry)
+        with m.If(when & ~known):
+            m.d.sync += self.load(self.initial)

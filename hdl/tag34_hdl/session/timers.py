@@ -77,8 +77,12 @@ class Timers(wiring.Component):
                     m.next = "LOOK"
 
             with m.State("LOOK"):
-                m.d.sync += [index.eq(index + 1), shown.eq(index), shows.eq(1)]
-                with m.If(shows & timers.entry.runs & (timers.entry.deadline == self.now)):
+                # One that is set just now is looked at in the next cycle.
+                collides = self.put & (self.put_session == index)
+                m.d.sync += [shown.eq(index), shows.eq(~collides)]
+                with m.If(~collides):
+                    m.d.sync += index.eq(index + 1)
+                with m.If(shows & timers.known & timers.entry.runs & (timers.entry.deadline == self.now)):
                     m.d.sync += [self.due.valid.eq(1), self.due.payload.eq(shown), shows.eq(0)]
                     m.next = "DUE"
                 with m.Elif(shows & (shown == sessions - 1)):

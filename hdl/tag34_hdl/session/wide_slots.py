@@ -1,9 +1,10 @@
 """Slots for words of several bytes: the message memory in lanes, written while messages arrive."""
 
-from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, memory, stream, wiring
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..block_memory import BlockMemory
 from ..layouts import Shape
 from ..receive.framer import START
 from .message_memory import MessageMemory
@@ -207,14 +208,13 @@ class WideSlots(wiring.Component):
             read_data.append(store.read_data)
         m.d.comb += self.read_data.eq(Cat(read_data))
 
-        m.submodules.starts = starts = memory.Memory(shape=shape.lane_bits, depth=shape.slots, init=[])
-        starts_write, starts_read = starts.write_port(), starts.read_port()
+        m.submodules.starts = starts = BlockMemory(shape.lane_bits, shape.slots)
         m.d.comb += [
-            starts_write.addr.eq(current),
-            starts_write.data.eq(lane_5),
-            starts_write.en.eq(begins_5 & moves),
-            starts_read.addr.eq(self.start_slot),
-            self.start_lane.eq(starts_read.data),
+            starts.write.eq(begins_5 & moves),
+            starts.write_address.eq(current),
+            starts.write_data.eq(lane_5),
+            starts.address.eq(self.start_slot),
+            self.start_lane.eq(starts.data),
         ]
 
         # A word that the next piece is not of has been through the last stage, and is in the memory a cycle later.
@@ -241,9 +241,7 @@ class WideSlots(wiring.Component):
                 current=current,
                 has_current=has_current,
             )
-            m.submodules.contexts = contexts = Table(
-                context.layout, shape.sessions, lambda number: self._fresh(context, number)
-            )
+            m.submodules.contexts = contexts = Table(context.layout, shape.sessions)
             m.d.comb += [
                 # The session of a turn that waits is looked up as long as it waits.
                 contexts.address.eq(Mux(turn_5, session_5, session_4)),
@@ -252,17 +250,14 @@ class WideSlots(wiring.Component):
                 contexts.put_entry.eq(context.word),
             ]
             with m.If(changes):
-                m.d.sync += [context.load(contexts.entry), session.eq(session_5), renewed.eq(1)]
+                m.d.sync += [session.eq(session_5), renewed.eq(1)]
+            context.take_up(m, changes, contexts.entry, contexts.known)
+            with m.If(changes & ~contexts.known):
+                # The first one of a session is that of its number.
+                m.d.sync += [current.eq(session_5), has_current.eq(1)]
         return m
 
     def _place(self, lane: int) -> int:
         """The word of its slot in which the message has the X of ``8=FIX``, if that stands in ``lane``."""
         offset = len(START) - 1
         return ((lane - offset) % self.shape.width + offset) // self.shape.width
-
-    def _fresh(self, context: Context, session: Value) -> Value:
-        """The word of a session without messages so far; its current slot is that of its number."""
-        shape = self.shape
-        padding = C(0, context.layout.size - shape.slot_bits - 1)
-        number = Cat(session[: shape.session_bits], C(0, shape.slot_bits - shape.session_bits))
-        return Cat(padding, number, C(1, 1))

@@ -1,10 +1,10 @@
 """The hold window: what is known of each number from ``expected`` on."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..layouts import Shape
+from ..layouts import EntryState, Shape
 from .table import Table
 
 
@@ -39,13 +39,16 @@ class Window(wiring.Component):
         m = Module()
         shape = self.shape
         m.submodules.entries = entries = Table(shape.window_entry, shape.sessions << shape.window_bits)
+        read = Signal(shape.window_entry)
         # A register before the memory: who writes has a long way behind him.
         place = Cat(self.put_place, self.session)
         put_entry = Signal(shape.window_entry, reset_less=True, name="entry_to_put")
         m.d.sync += [entries.put.eq(self.put), entries.put_address.eq(place), put_entry.eq(self.put_entry)]
         m.d.comb += [
             entries.address.eq(Cat(self.place, self.session)),
-            self.entry.eq(entries.entry),
+            read.eq(entries.entry),
+            self.entry.eq(read),
+            self.entry.state.eq(Mux(entries.known, read.state, EntryState.EMPTY)),
             entries.put_entry.eq(put_entry),
             self.busy.eq(entries.busy),
         ]

@@ -389,6 +389,16 @@ class SequencerProof(Proof):
         self.lemma((busy & make_low) | (self.expected_low == low(expected)), "low")
         self.lemma(~busy | self.state("ARRIVE", "SETTLE", "STORE", "WRITE BACK"), "busy")
 
+    def stored(self, place: int) -> Any:
+        """What the window has at a place; EMPTY if nothing is known of it."""
+        word = self.opened.peek("window.entries.words.words", place)
+        shown = Signal(SHAPE.window_entry)
+        self.m.d.comb += [
+            Value.cast(shown).eq(word[:-1]),
+            shown.state.eq(Mux(word[-1], SHAPE.window_entry(word[:-1]).state, EntryState.EMPTY)),
+        ]
+        return shown
+
     def window_lemmas(self) -> None:
         """What lies in the window: only numbers from `expected` on, each at its place; at `expected` itself nothing but
         while it is being released."""
@@ -403,7 +413,7 @@ class SequencerProof(Proof):
         self.numbers: list[Value] = []
         offsets = []
         for place in range(PLACES):
-            word = opened.peek("window.entries.words", place, SHAPE.window_entry)
+            word = self.stored(place)
             here = puts & (put_place == place)
             shown = Signal(SHAPE.window_entry, name=f"word_{place}")
             self.m.d.comb += Value.cast(shown).eq(Mux(here, Value.cast(put_entry), Value.cast(word)))
@@ -688,7 +698,7 @@ class SequencerGarbled(SequencerProof):
             self.timer_runs,
             self.retries,
         ]
-        kept += [self.opened.peek("window.entries.words", place) for place in range(PLACES)]
+        kept += [Value.cast(self.stored(place)) for place in range(PLACES)]
         before = self.past(Cat(*kept))
         puts = self.opened.signal("window.entries.put")
         # The puts of an earlier transaction are over before a message can be taken.

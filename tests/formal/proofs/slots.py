@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Mux, Signal, Value
+from amaranth import Array, Cat, Mux, Signal, Value
 
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.slots import Slots
@@ -57,25 +57,26 @@ class SlotPlaces(Proof):
         others = []
         for other in range(SESSIONS):
             # The current slot of a session that is not at hand: in the table, once its word has been put there.
-            word = opened.peek(f"{table}.words", other)
-            swept = sweep > other
+            word = opened.peek(f"{table}.words.words", other)
+            known = word[-1]
             there = session != other
-            others.append((there & (word[-1] | ~swept), swept, word[-1 - bits : -1]))
+            others.append((there & (word[-2] | ~known), known, word[-2 - bits : -2]))
+            self.lemma(~known | (sweep == SESSIONS), "nothing is put during the sweep")
         self.lemma(queue.whole & (sweep <= SESSIONS) & (fresh <= slots) & (fresh >= SESSIONS), "ranges")
         self.lemma((sweep == SESSIONS) | (session == 0), "no change during the sweep")
         # What the table shows is what it has, when it is looked at.
-        entry = opened.signal(f"{table}.entry")
+        entry, shows_known = opened.signal(f"{table}.entry"), opened.signal(f"{table}.known")
         shows = self.past(shown)
         for other in range(SESSIONS):
-            word = opened.peek(f"{table}.words", other)
+            word = opened.peek(f"{table}.words.words", other)
             steady = (shows == other) & ~self.past(switch) & self.past(sweep == SESSIONS)
-            self.lemma(~steady | (entry == word), "shown")
+            self.lemma(~steady | (Cat(entry, shows_known) == word), "shown")
 
         for slot in range(slots):
             places = [queue.has(place) & (entry == slot) for place, entry in enumerate(queue.entries)]
-            for number, (there, swept, current) in enumerate(others):
-                # Before the sweep has put it there, a session's current slot is that of its number.
-                places.append(there & ((swept & (current == slot)) | (~swept & (number == slot))))
+            for number, (there, known, current) in enumerate(others):
+                # Before it has been put there, a session's current slot is that of its number.
+                places.append(there & Mux(known, current == slot, number == slot))
             places += [
                 dut.has_current & (dut.current == slot),
                 owned[slot],
@@ -83,8 +84,8 @@ class SlotPlaces(Proof):
             ]
             self.holds(f"{prefix}.one-owner", sum(places) == 1)
         self.lemma(~dut.has_current | (dut.current < slots), "current")
-        for there, swept, current in others:
-            self.lemma(~(there & swept) | (current < slots), "current of others")
+        for there, known, current in others:
+            self.lemma(~(there & known) | (current < slots), "current of others")
         self.cover(f"{prefix}.one-owner", owned.all() & (session == 1))
         self.cover(f"{prefix}.one-owner", (owned == 0b10110) & (session == 0) & self.past(session == 1))
 
@@ -158,6 +159,7 @@ class SlotOwners(SlotPlaces):
         self.assume(~dut.switch | (~self.past(dut.switch) & (dut.next_session != session)))
         self.assume(~((dut.take | self.past(dut.take)) & dut.switch))
         owned = self.own(dut)
+        self.lemma(opened.signal("own") == self.past(dut.next_session), "own")
         self.places("slots", dut, opened, "currents", owned, session, dut.switch, dut.next_session)
 
 

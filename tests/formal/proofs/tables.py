@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Signal, Value, unsigned
+from amaranth import Cat, Mux, Signal, Value, unsigned
 from amaranth.utils import ceil_log2
 
-from tag34_hdl.layouts import Shape
+from tag34_hdl.layouts import EntryState, Shape
 from tag34_hdl.session.table import Table
 from tag34_hdl.session.window import Window
 
@@ -24,17 +24,22 @@ class TableWords(Proof):
     induction = 2
     reach = 12
     properties = (
-        Property("table.word", ("R17",), "a reader sees the word that was put last, from the second cycle after it on"),
-        Property("table.initial", ("R17",), "after a reset a word is its session's initial one until it is put"),
+        Property(
+            "table.word",
+            ("R17",),
+            "a reader sees the word that was put last, from the second cycle after it on; the host's port never shows "
+            "any other word",
+        ),
+        Property("table.unknown", ("R17",), "a word is unknown after a reset, and from when it is forgotten until put"),
         Property("table.busy", ("R17",), "the table is busy for as many cycles as it has words, and never again"),
     )
 
     def build(self) -> None:
-        """Initial words that differ from session to session."""
+        """A word that is read while it is put is a wrong one."""
         m = self.m
-        dut = Table(unsigned(8), WORDS, lambda session: session[:2] + 65, readers=2)
+        dut = Table(unsigned(8), WORDS, ports=2, host=True)
         opened = m.submodules.dut = Opened(dut)
-        self.free(dut.address, dut.address_1, dut.put, dut.put_address, dut.put_entry)
+        self.free(dut.address, dut.address_1, dut.put, dut.put_address, dut.put_entry, dut.forget)
         self.assume(~dut.busy | ~dut.put)
         self.assume(dut.put_address < WORDS)
         watched = self.constant(ceil_log2(WORDS), "watched")
@@ -42,24 +47,29 @@ class TableWords(Proof):
         sweep = opened.signal("sweep")
 
         word = Signal(8)
-        was_put = Signal()
-        with m.If(dut.put & (dut.put_address == watched)):
-            m.d.sync += [word.eq(dut.put_entry), was_put.eq(1)]
-        with m.If(~was_put & ~(dut.put & (dut.put_address == watched))):
-            m.d.sync += word.eq(watched + 65)
-        stored = opened.peek("words", watched)
-        self.lemma((sweep <= WORDS) & (~was_put | ~dut.busy), "sweep")
-        self.lemma((sweep <= watched) | (stored == word), "stored")
-        self.lemma(was_put | (sweep <= watched) | (stored == watched + 65), "initial")
+        known = Signal()
+        put = Signal()
+        m.d.comb += put.eq(dut.put & (dut.put_address == watched))
+        with m.If(put):
+            m.d.sync += [word.eq(dut.put_entry), known.eq(~dut.forget)]
+        stored = opened.peek("words.words", watched)
+        self.lemma((sweep <= WORDS) & (~known | ~dut.busy), "sweep")
+        self.lemma((sweep <= watched) | (stored[-1] == known), "known")
+        self.lemma(~known | (stored[:8] == word), "stored")
 
-        # The word as it was before the last cycle: a put of the cycle of the address is not seen yet.
-        calm = ~self.past(dut.busy, init=1)
-        for address, entry in ((dut.address, dut.entry), (dut.address_1, dut.entry_1)):
+        calm = ~self.past(dut.busy, init=1) & ~self.past(put)
+        for address, entry, shows in ((dut.address, dut.entry, dut.known), (dut.address_1, dut.entry_1, dut.known_1)):
             reads = calm & (self.past(address) == watched)
-            self.holds("table.word", ~reads | (Value.cast(entry) == self.past(word)))
-            self.cover("table.word", reads & was_put & (entry == 7) & ~self.past(dut.put))
-            self.holds("table.initial", ~(reads & ~was_put) | (entry == watched + 65))
-            self.cover("table.initial", reads & ~was_put & (watched == WORDS - 1) & self.past(dut.put))
+            self.holds("table.word", ~reads | ~known | (Value.cast(entry) == word))
+            self.cover("table.word", reads & known & (entry == 7))
+            self.holds("table.unknown", ~reads | (shows == known))
+            self.cover("table.unknown", reads & ~known & (watched == WORDS - 1) & (word == 9))
+        # The host's port: the same address in two cycles, and a put in the second one.
+        here = self.past((dut.address_1 == watched) & ~dut.busy)
+        steady = here & self.past(here) & ~self.past(self.past(put))
+        was = self.past(Cat(word, known))
+        self.holds("table.word", ~steady | ~was[-1] | ~self.past(put) | (Cat(dut.entry_1, dut.known_1) == was))
+        self.cover("table.word", steady & was[-1] & self.past(put) & (was[:8] == 7) & (word == 8))
         age = Signal(range(WORDS + 1))
         with m.If(age != WORDS):
             m.d.sync += age.eq(age + 1)
@@ -96,20 +106,24 @@ class WindowEntries(Proof):
         place, session = self.constant(shape.window_bits, "watched_place"), self.constant(1, "watched_session")
         # Two cycles: one in a register, one until it can be read.
         entry = Signal(shape.window_entry)
+        was_put = Signal()
         with m.If(dut.put & (dut.put_place == place) & (dut.session == session)):
-            m.d.sync += entry.eq(dut.put_entry)
+            m.d.sync += [entry.eq(dut.put_entry), was_put.eq(1)]
         sweep = opened.signal("entries.sweep")
-        stored = opened.peek("entries.words", Cat(place, session), shape.window_entry)
+        word = opened.peek("entries.words.words", Cat(place, session))
         waits = opened.signal("entries.put") & (opened.signal("entries.put_address") == Cat(place, session))
         waiting = opened.signal("entries.put_entry")
         self.lemma(sweep <= 8, "sweep")
         here = Cat(place, session)
         fresh = sweep <= here
         self.lemma(~waits | ~dut.busy, "no put while busy")
-        self.lemma(~dut.busy | (Value.cast(entry) == 0), "empty at first")
-        self.lemma(fresh | waits | (Value.cast(stored) == Value.cast(entry)), "stored")
-        self.lemma(~waits | (Value.cast(waiting) == Value.cast(entry)), "on its way")
+        self.lemma(~dut.busy | ~was_put, "empty at first")
+        self.lemma(fresh | waits | (word[-1] == was_put), "known")
+        self.lemma(waits | ~was_put | (word[:-1] == Value.cast(entry)), "stored")
+        self.lemma(~waits | (was_put & (Value.cast(waiting) == Value.cast(entry))), "on its way")
         reads = ~self.past(dut.busy, init=1) & (self.past(Cat(dut.place, dut.session)) == here)
         put_before = self.past(waits)
-        self.holds("window.entry", ~reads | put_before | (Value.cast(dut.entry) == self.past(entry)))
+        before, was_before = self.past(entry), self.past(was_put)
+        right = Mux(was_before, Value.cast(dut.entry) == before, dut.entry.state == EntryState.EMPTY)
+        self.holds("window.entry", ~reads | put_before | right)
         self.cover("window.entry", reads & (dut.entry.length == 64) & (place == 3) & (session == 1))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth import Signal, Value
+from typing import Any
+
+from amaranth import Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
 from tag34_hdl.layouts import Shape
@@ -42,7 +44,14 @@ class TimersDue(Proof):
         sweep = opened.signal("timers.sweep")
         self.assume((sweep == SESSIONS) | ~dut.put)
         self.assume(dut.put_session < SESSIONS)
-        words = [opened.peek("timers.words", number, Timer) for number in range(SESSIONS)]
+
+        def timer(number: Any) -> Any:
+            """What the table has of a session; if nothing is known of it its timer does not run."""
+            stored, shown = opened.peek("timers.words.words", number), Signal(Timer)
+            m.d.comb += Value.cast(shown).eq(Mux(stored[-1], stored[:-1], 0))
+            return shown
+
+        words = [timer(number) for number in range(SESSIONS)]
         for number, word in enumerate(words):
             self.assume(~(dut.put & (dut.put_session == number)) | (dut.put_ran == word.runs))
 
@@ -52,7 +61,7 @@ class TimersDue(Proof):
         index, shown, shows = opened.signal("index"), opened.signal("shown"), opened.signal("shows")
         watched = self.constant(ceil_log2(SESSIONS), "watched")
         self.assume(watched < SESSIONS)
-        word = opened.peek("timers.words", watched, Timer)
+        word = timer(watched)
         put = dut.put & (dut.put_session == watched)
         # It ends with the tick that is being looked at, was not set anew since, and is not announced and taken.
         ends = Signal()
@@ -69,7 +78,9 @@ class TimersDue(Proof):
         self.lemma(~ends | (word.runs & (word.deadline == dut.now)), "ends")
         self.lemma(~ends | ~state("LOOK") | (index <= watched) | (shows & (shown == watched)), "to be looked at")
         self.lemma(~ends | ~state("DUE") | (dut.due.payload <= watched), "to be looked at")
-        entry = opened.signal("timers.entry", Timer)
+        entry = Signal(Timer)
+        read = opened.signal("timers.entry")
+        m.d.comb += Value.cast(entry).eq(Mux(opened.signal("timers.known"), read, 0))
         calm = ~self.past(put)
         looks = state("LOOK") & shows & (shown == watched)
         self.lemma(~(looks & calm) | ((entry.runs == word.runs) & (entry.deadline == word.deadline)), "what is shown")

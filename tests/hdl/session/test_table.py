@@ -6,14 +6,11 @@ import random
 from typing import Any
 
 import pytest
-from amaranth import C, Cat, ClockDomain, Module, Signal, unsigned
+from amaranth import C, ClockDomain, Module, Signal, unsigned
 from amaranth.lib import data
 
 from tag34_hdl.session.table import Context, Table
 from tests.hdl.bench import simulate
-
-#: Cycles from a put until a reader sees it.
-READABLE = 2
 
 
 async def swept(ctx: Any, dut: Table) -> None:
@@ -26,39 +23,66 @@ async def swept(ctx: Any, dut: Table) -> None:
 @pytest.mark.rule("R17")
 @pytest.mark.parametrize("sessions", [2, 3, 64])
 def test_each_session_has_its_word(sessions: int, rng: random.Random) -> None:
-    dut = Table(unsigned(20), sessions, lambda session: Cat(C(7, 4), session), readers=2)
-    model = {session: 7 | session << 4 for session in range(sessions)}
-    recent: list[int] = [-1]
+    """Words are put and forgotten; what is read while it is put is undefined, but for the host, who still has the word
+    that he was shown."""
+    dut = Table(unsigned(20), sessions, ports=2, host=True)
+    model: dict[int, int] = {}
+    seen = {"known": 0, "unknown": 0, "held": 0}
 
     async def testbench(ctx: Any) -> None:
         await swept(ctx, dut)
-        for _ in range(1000):
+        held: int | None = None
+        for cycle in range(4000):
             session, word = rng.randrange(sessions), rng.getrandbits(20)
-            put = rng.random() < 0.5
+            put, forget = rng.random() < 0.5, rng.random() < 0.3
             ctx.set(dut.put, put)
+            ctx.set(dut.forget, forget)
             ctx.set(dut.put_address, session)
             ctx.set(dut.put_entry, word)
-            recent.append(session if put else -1)
             reads = [rng.randrange(sessions) for _ in range(2)]
             ctx.set(dut.address, reads[0])
             ctx.set(dut.address_1, reads[1])
             await ctx.tick()
-            for read, shown in zip(reads, (ctx.get(dut.entry), ctx.get(dut.entry_1)), strict=True):
-                if read not in recent[1 - READABLE :]:
-                    assert shown == model[read]
+            shown = [(ctx.get(dut.known), ctx.get(dut.entry)), (ctx.get(dut.known_1), ctx.get(dut.entry_1))]
+            if not (put and reads[0] == session):
+                check(shown[0], model.get(reads[0]), seen)
+            if not (put and reads[1] == session):
+                held = model.get(reads[1])
+                check(shown[1], held, seen)
+            elif cycle:
+                check(shown[1], held, seen)
+                seen["held"] += 1
             if put:
-                model[session] = word
+                model.pop(session, None)
+                if not forget:
+                    model[session] = word
+        assert min(seen.values()) > 20, seen
 
     simulate(dut, testbench)
 
 
-def test_a_reset_brings_back_every_initial_word(rng: random.Random) -> None:
-    dut = Table(unsigned(8), 5, lambda session: session + 1)
+def check(shown: tuple[int, int], word: int | None, seen: dict[str, int]) -> None:
+    """What a port shows is that word, or nothing is known of it."""
+    seen["unknown" if word is None else "known"] += 1
+    assert shown[0] == (word is not None)
+    assert word is None or shown[1] == word
+
+
+def test_a_reset_makes_every_word_unknown(rng: random.Random) -> None:
+    dut = Table(unsigned(8), 5)
     m = Module()
     m.domains.sync = sync = ClockDomain()
     m.submodules.dut = dut
 
     async def testbench(ctx: Any) -> None:
+        async def known() -> list[int]:
+            shown = []
+            for session in range(5):
+                ctx.set(dut.address, session)
+                await ctx.tick()
+                shown.append(ctx.get(dut.known))
+            return shown
+
         await swept(ctx, dut)
         ctx.set(dut.put, 1)
         for session in range(5):
@@ -66,14 +90,33 @@ def test_a_reset_brings_back_every_initial_word(rng: random.Random) -> None:
             ctx.set(dut.put_entry, rng.getrandbits(8))
             await ctx.tick()
         ctx.set(dut.put, 0)
+        assert await known() == [1] * 5
         ctx.set(sync.rst, 1)
         await ctx.tick()
         ctx.set(sync.rst, 0)
         await swept(ctx, dut)
-        for session in range(5):
-            ctx.set(dut.address, session)
+        assert await known() == [0] * 5
+
+    simulate(m, testbench)
+
+
+@pytest.mark.parametrize("known", [0, 1])
+def test_a_context_is_taken_up_or_begins_anew(known: int, rng: random.Random) -> None:
+    register = Signal(6, init=5)
+    context = Context(register=register)
+    when, entry = Signal(), Signal(6)
+    m = Module()
+    m.d.sync += register.eq(register + 1)
+    context.take_up(m, when, entry, C(known, 1))
+
+    async def testbench(ctx: Any) -> None:
+        for _ in range(20):
+            before, word = ctx.get(register), rng.getrandbits(6)
+            takes = rng.random() < 0.5
+            ctx.set(when, takes)
+            ctx.set(entry, word)
             await ctx.tick()
-            assert ctx.get(dut.entry) == session + 1
+            assert ctx.get(register) == ((word if known else 5) if takes else (before + 1) % 64)
 
     simulate(m, testbench)
 

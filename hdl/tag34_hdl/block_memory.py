@@ -1,0 +1,81 @@
+"""Block memory as a device has it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth import Elaboratable, Module, Shape, Signal, Value
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+
+class UndefinedCollisions:
+    """A platform on which a word that is read while it is written comes out with all bits wrong.
+
+    A simulator would show the old word, and nobody would see that somebody relies on it.
+    """
+
+
+def readers(count: int) -> list[str]:
+    """What the names of the members of each reader end with: none for the first one, ``_1`` for the second one."""
+    return ["", *(f"_{reader}" for reader in range(1, count))]
+
+
+class BlockMemory(wiring.Component):
+    """Words with one write port and some read ports.
+
+    What is read in the cycle in which it is written is *undefined*. A clocked read port of Amaranth's memory has to
+    show the old word then. Block memories do not all do so, and synthesis would put a comparison and a choice between
+    each of them and its readers, and a register in front of it. Here the read is combinational, with a register, and an
+    attribute says that nobody minds.
+
+    Parameters: ``shape``, of a word; ``depth``, in words; ``ports``, read ports; ``granularity``, bits that can be
+    written apart, None: a whole word; ``init``, the first words.
+
+    Members:
+        write, write_address, write_data: write a word; ``write`` has a bit for each part.
+        address, enable, data (``address_1`` and so on of the second port): the word at ``address``, one cycle later;
+            it stays without ``enable``.
+    """
+
+    def __init__(
+        self, shape: Any, depth: int, *, ports: int = 1, granularity: int | None = None, init: Sequence[Any] = ()
+    ):
+        bits = Shape.cast(shape).width
+        self._readers = readers(ports)
+        self._granularity = granularity or bits
+        #: The memory, for who looks into it.
+        self.words = memory.Memory(shape=bits, depth=depth, init=init, attrs={"no_rw_check": 1})
+        address = ceil_log2(depth)
+        members: dict[str, Any] = {
+            "write": In(bits // self._granularity),
+            "write_address": In(address),
+            "write_data": In(shape),
+        }
+        for reader in self._readers:
+            members |= {f"address{reader}": In(address), f"enable{reader}": In(1, init=1), f"data{reader}": Out(shape)}
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.words = self.words
+        write = self.words.write_port(granularity=self._granularity)
+        m.d.comb += [
+            write.addr.eq(self.write_address),
+            write.data.eq(Value.cast(self.write_data)),
+            write.en.eq(self.write),
+        ]
+        for reader in self._readers:
+            read = self.words.read_port(domain="comb")
+            address, enable = getattr(self, f"address{reader}"), getattr(self, f"enable{reader}")
+            # A block memory's register has no reset.
+            word = Signal(len(read.data), reset_less=True, name=f"word{reader}")
+            m.d.comb += [read.addr.eq(address), Value.cast(getattr(self, f"data{reader}")).eq(word)]
+            with m.If(enable):
+                m.d.sync += word.eq(read.data)
+                if isinstance(platform, UndefinedCollisions):
+                    with m.If(self.write.any() & (self.write_address == address)):
+                        m.d.sync += word.eq(~read.data)
+        return m
