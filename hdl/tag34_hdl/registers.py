@@ -28,7 +28,7 @@ class Registers(wiring.Component):
     Members:
         address, write, write_data: a write takes one cycle.
         read_data: value of the register at ``address``, two cycles after the address is shown and as long as it is
-            (COUNTER: four cycles after its write).
+            (COUNTER: four cycles after its write, up to two more if messages are being counted).
         read: the read strobe; latches the other half of a wide register where the map says so.
         session: what SESSION says. What is shown of a session follows three cycles after its write.
         config_session, config: configuration of a session, two cycles later; sender_session, ident_lengths, fraction:

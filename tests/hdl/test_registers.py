@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from amaranth import ClockDomain, Module
 
 from tag34.contract import (
     CONTRACT_VERSION,
@@ -23,7 +24,7 @@ from tag34.contract import (
 )
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import Registers
-from tests.hdl.bench import Simulation
+from tests.hdl.bench import Simulation, simulate
 
 SHAPE = Shape(window=32, max_message=500, clock_hz=48_000_000)
 
@@ -301,6 +302,7 @@ def test_counters_count_messages_per_rule(rng: random.Random) -> None:
     model: Counter[Rule] = Counter()
 
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
+        await rested(ctx, dut)
         for _ in range(150):
             rule = rng.choice(list(RULE_VERDICT))
             ctx.set(dut.counted, 1)
@@ -316,3 +318,64 @@ def test_counters_count_messages_per_rule(rng: random.Random) -> None:
                 assert await bus.read("COUNTER") == model[asked]
 
     run(testbench)
+
+
+async def rested(ctx: Any, dut: Registers) -> None:
+    """What was there before the reset is forgotten."""
+    for _ in range(32 * dut.shape.sessions):
+        assert ctx.get(dut.busy)
+        await ctx.tick()
+    assert not ctx.get(dut.busy)
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_a_reset_forgets_configurations_and_counters(sessions: int, rng: random.Random) -> None:
+    dut = Registers(Shape(window=32, sessions=sessions))
+    m = Module()
+    m.domains.sync = sync = ClockDomain()
+    m.submodules.dut = dut
+    configured = {
+        "POLICY": (0b0110_0001, 0b0011_0000),
+        "CHUNK_LO": (0x12345678, 0),
+        "CHUNK_HI": (0x12, 0),
+        "WINDOW_LIMIT": (0x20, 0),
+        "RESEND_TIMEOUT": (500, 0),
+        "RESEND_RETRIES": (3, 0),
+        "IDENT_LENGTH": (0x030205, 0),
+    }
+
+    async def testbench(ctx: Any) -> None:
+        bus = Bus(ctx, dut)
+
+        async def shown() -> list[list[int]]:
+            """Of each session."""
+            result = []
+            for session in range(sessions):
+                await bus.write("SESSION", session)
+                await bus.write("COUNTER", Rule.R8)
+                await ctx.tick()
+                result.append([await bus.read(name) for name in (*configured, "COUNTER")])
+            return result
+
+        await rested(ctx, dut)
+        fresh = await shown()
+        assert fresh == [[initial for _, initial in configured.values()] + [0]] * sessions
+        for session in range(sessions):
+            await bus.write("SESSION", session)
+            for name, (value, _) in configured.items():
+                await bus.write(name, value)
+            ctx.set(dut.counted_session, session)
+            ctx.set(dut.counted_rule, Rule.R8)
+            ctx.set(dut.counted, 1)
+            await ctx.tick()
+            ctx.set(dut.counted, 0)
+            await ctx.tick().repeat(2)
+        assert await shown() == [[value for value, _ in configured.values()] + [1]] * sessions
+        ctx.set(sync.rst, 1)
+        await ctx.tick()
+        ctx.set(sync.rst, 0)
+        await rested(ctx, dut)
+        assert await shown() == fresh
+
+    simulate(m, testbench)
