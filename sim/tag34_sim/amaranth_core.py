@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from amaranth import ClockDomain, Module
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
@@ -67,6 +68,15 @@ class Outbound:
         self.offered = False
         self._payload, self._valid = Pin(stream.p.as_value()), Pin(stream.valid)
 
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self.waiting.clear()
+        self.offered = False
+
+    def pause(self, ctx: Any) -> None:
+        """Offer nothing behind an edge."""
+        self._valid.set(ctx, 0)
+
     def offer(self, ctx: Any, dice: Dice, pause: int) -> None:
         """Behind an edge."""
         if not self.offered and self.waiting and not dice.chance(pause):
@@ -105,6 +115,11 @@ class Messages:
         whole, self._whole = self._whole, []
         return whole
 
+    def clear(self) -> None:
+        """Forget all of them, an unfinished one as well."""
+        self._whole.clear()
+        self._unfinished.clear()
+
 
 class AmaranthCore:
     """The core, simulated by Amaranth, cycle for cycle as :class:`~tag34_sim.verilator.VerilatedCore` runs it.
@@ -126,9 +141,25 @@ class AmaranthCore:
         self._bus = {"address": 0, "write": 0, "write_data": 0, "read": 0}
         self._read_data = 0
         self._idle = False
-        self._simulator = Simulator(core)
+        self._resetting = False
+        m = Module()
+        m.domains.sync = self._domain = ClockDomain()
+        m.submodules.core = core
+        self._simulator = Simulator(m)
         self._simulator.add_clock(PERIOD)
         self._simulator.add_testbench(self._drive, background=True)
+
+    def reset(self) -> None:
+        """Reset the core; what was queued or not taken yet is lost."""
+        for port in (self._rx, self._header, self._body):
+            port.clear()
+        self._resetting = True
+        self._step()
+        self._resetting = False
+        self._step()
+        for messages in (self._deliver, self._tx):
+            messages.clear()
+        self._records.clear()
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
         """Let inputs pause and outputs not be ready, at random by ``seed``; shares of the cycles, 0 to 0.95."""
@@ -203,21 +234,30 @@ class AmaranthCore:
         takers = (self._deliver.collect, self._tx.collect, self._collect_record)
         readies = [Pin(port.ready) for port in outputs]
         bus = {name: Pin(getattr(core, name)) for name in self._bus}
+        reset = Pin(self._domain.rst)
+        resets = False
         while True:
             await ctx.tick()
-            for port in inputs:
-                port.offer(ctx, self._dice, self._pause_in)
-            ready = [not self._dice.chance(self._pause_out) for _ in outputs]
-            for pin, value in zip(readies, ready, strict=True):
-                pin.set(ctx, int(value))
-            for name, word in self._bus.items():
-                bus[name].set(ctx, word)
+            before, resets = resets, self._resetting
+            reset.set(ctx, int(resets))
+            if resets or before:
+                # Nothing is offered or taken, and the dice rest.
+                for port in inputs:
+                    port.pause(ctx)
+            else:
+                for port in inputs:
+                    port.offer(ctx, self._dice, self._pause_in)
+                ready = [not self._dice.chance(self._pause_out) for _ in outputs]
+                for pin, value in zip(readies, ready, strict=True):
+                    pin.set(ctx, int(value))
+                for name, word in self._bus.items():
+                    bus[name].set(ctx, word)
 
-            for port in inputs:
-                port.taken(ctx.get(port.ready))
-            for take, port, taken in zip(takers, outputs, ready, strict=True):
-                if taken and ctx.get(port.valid):
-                    take(ctx.get(port.p.as_value()))
+                for port in inputs:
+                    port.taken(ctx.get(port.ready))
+                for take, stream, taken in zip(takers, outputs, ready, strict=True):
+                    if taken and ctx.get(stream.valid):
+                        take(ctx.get(stream.p.as_value()))
             self._idle = bool(ctx.get(core.idle))
             self._read_data = ctx.get(core.read_data)
             await ctx.delay(PERIOD / 2)

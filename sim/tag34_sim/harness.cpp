@@ -45,6 +45,10 @@ struct Beats {
         for (unsigned i = 0; i < beat.count; i++) beat.data |= uint64_t(chunk.bytes[at + i]) << 8 * i;
         return beat;
     }
+    void clear() {
+        chunks.clear();
+        at = 0;
+    }
     void pop() {
         at += WIDTH;
         if (at < chunks.front().bytes.size()) return;
@@ -65,6 +69,10 @@ struct Output {
     // An unfinished message stays.
     void clear() {
         bytes.erase(bytes.begin(), bytes.begin() + (ends.empty() ? 0 : ends.back()));
+        ends.clear();
+    }
+    void drop() {
+        bytes.clear();
         ends.clear();
     }
 };
@@ -90,13 +98,26 @@ struct Core {
 
     Core() {
         top.clk = 0;
-        top.next_rst = 1;
         top.eval();
+        reset();
+    }
+    ~Core() { top.final(); }
+
+    // Whatever was on its way is lost. Afterwards the core is in its first cycle.
+    void reset() {
+        rx.clear();
+        body.clear();
+        headers.clear();
+        deliver.drop();
+        tx.drop();
+        records.clear();
+        rx_offered = body_offered = header_offered = false;
+        top.next_rx_valid = top.next_body_valid = top.next_header_valid = 0;
+        top.next_rst = 1;
         for (int i = 0; i < 3; i++) edge();
         top.next_rst = 0;
         edge();
     }
-    ~Core() { top.final(); }
 
     // Both edges of the harness's clock are rising edges of the core's (verilator.py sees to it): what was set is what the core has now.
     void edge() {
@@ -199,6 +220,8 @@ extern "C" {
 
 void* tag34_new() { return new Core; }
 void tag34_delete(void* handle) { delete static_cast<Core*>(handle); }
+
+void tag34_reset(void* handle) { static_cast<Core*>(handle)->reset(); }
 
 void tag34_stalls(void* handle, uint64_t seed, unsigned in, unsigned out) {
     Core& core = *static_cast<Core*>(handle);

@@ -58,6 +58,9 @@ class SimulatedCore(Protocol):
     def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
         """Raw records, delivered messages and sent messages since the last call."""
 
+    def reset(self) -> None:
+        """Reset the core; what was queued or not taken yet is lost."""
+
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
         """Let inputs pause and outputs not be ready, at random by ``seed``."""
 
@@ -100,6 +103,16 @@ class SimDevice(CheckedDevice):
         """Let the core's inputs pause and its outputs not be ready, at random by ``seed``, in these shares of the
         cycles (0 to 0.95)."""
         self.core.stalls(seed, inputs, outputs)
+
+    def reset(self) -> None:
+        """What a reset button does: the device is as new. Records that nobody took are lost; the host sets the time and
+        configures the sessions again. How the streams stall (:meth:`stalls`) stays as it is."""
+        self._check_open()
+        self.core.reset()
+        self._decoder = Decoder()
+        self._configs.clear()
+        self._utc_ns = None
+        self._rest()
 
     def receive_all(self, pieces: Iterable[tuple[int, bytes]]) -> None:
         """Bytes of many connections, session and bytes, each piece right behind the one before: the core does not come

@@ -319,6 +319,7 @@ class VerilatedCore:
         for name, result, arguments in (
             ("new", pointer, []),
             ("delete", None, [pointer]),
+            ("reset", None, [pointer]),
             ("stalls", None, [pointer, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint]),
             ("receive", None, [pointer, ctypes.c_uint16, ctypes.c_char_p, size]),
             (
@@ -337,6 +338,10 @@ class VerilatedCore:
             function = getattr(self.library, f"tag34_{name}")
             function.restype, function.argtypes = result, arguments
         self.handle = self.library.tag34_new()
+
+    def reset(self) -> None:
+        """Reset the core; what was queued or not taken yet is lost."""
+        self.library.tag34_reset(self.handle)
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
         """Let inputs pause and outputs not be ready, at random by ``seed``, in these shares of the cycles (0 to

@@ -16,12 +16,14 @@ from tests.cocotb.bench import Bench, pauses
 class PinCore:
     """A :class:`~tag34_sim.sim_device.SimulatedCore` on the pins.
 
-    Methods that let cycles pass (``write``, ``read``, ``run``) may be called from a :func:`cocotb.task.bridge` only.
+    Methods that let cycles pass (``write``, ``read``, ``run``, ``reset``) may be called from a
+    :func:`cocotb.task.bridge` only.
     """
 
     def __init__(self, bench: Bench):
         self._bench = bench
         self.write, self.read, self.run = resume(bench.write), resume(bench.read), resume(bench.run)
+        self.reset = resume(bench.reset)
 
     @property
     def cycles(self) -> int:

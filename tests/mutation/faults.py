@@ -14,7 +14,7 @@ from pathlib import Path
 import tag34_hdl
 from tag34_sim.verilator import TOP
 
-from .netlist import SELECT, SELECT_BITS, Cell, Netlist, yosys
+from .netlist import SELECT, SELECT_BITS, Cell, Netlist, parse, with_reset, yosys
 
 HDL = Path(tag34_hdl.__file__).parent
 #: What the ways to break a bit are called by Yosys, and what they do to it.
@@ -231,8 +231,8 @@ def _pairs(left: dict[str, Cell], right: dict[str, Cell]) -> dict[str, Cell]:
 
 
 def plant(faults: Iterable[Fault], folder: Path) -> str:
-    """The netlist in ``folder`` with all the faults, each of them off until it is chosen, as Verilog; and, to be read
-    by Yosys again, in ``planted.il``. SolverError if Yosys does not do it."""
+    """The netlist in ``folder`` with all the faults, each of them off until it is chosen, as Verilog; and, without a
+    reset and to be read by Yosys again, in ``planted.il``. SolverError if Yosys does not do it."""
     script = ["read_rtlil prepared.il"]
     for fault in faults:
         words = [f"mutate -ctrl {SELECT} {SELECT_BITS} {fault.number} -mode {fault.mode}"]
@@ -240,5 +240,8 @@ def plant(faults: Iterable[Fault], folder: Path) -> str:
         if fault.other >= 0:
             words.append(f"-ctrlbit {fault.other}")
         script.append(" ".join(words))
-    script += ["write_rtlil planted.il", "write_verilog -norename -noattr planted.v"]
-    return yosys("\n".join(script) + "\n", folder, "plant", "planted.v")
+    script.append("write_rtlil planted.il")
+    planted = yosys("\n".join(script) + "\n", folder, "plant", "planted.il")
+    (folder / "reset.il").write_text(with_reset(parse(planted)), encoding="utf-8")
+    script = ["read_rtlil reset.il", "write_verilog -norename -noattr planted.v"]
+    return yosys("\n".join(script) + "\n", folder, "reset", "planted.v")

@@ -108,9 +108,39 @@ def yosys(script: str, folder: Path, name: str, result: str, limit: float = 600)
 
 
 def _without_reset(text: str) -> str:
-    """Registers start with their reset values anyway, and nobody resets a core in the middle of its life: a broken
-    reset could not be told from a good one."""
+    """Registers start with their reset values, so that a reset is not needed to tell what a core does, and its
+    multiplexers would be most of what there is to be broken. :func:`with_reset` puts it back."""
     return re.sub(r"^( *switch )\\rst( \[0\])?$", r"\g<1>1'0", text, flags=re.MULTILINE)
+
+
+def with_reset(netlist: Netlist) -> str:
+    """The netlist with registers that a reset puts back to the values that they start with."""
+    lines: list[str] = []
+    module, register = "", None
+    for line in netlist.text.splitlines():
+        words = line.split()
+        if words[:1] == ["module"]:
+            module = words[1]
+        if words[:2] == ["cell", "$dff"]:
+            register = netlist.cells[module][words[2]]
+            line = line.replace("$dff", "$sdff", 1)
+        elif register is not None and words == ["end"]:
+            bits = netlist.bits(module, register.ports["Q"])
+            value = "".join(_start(netlist, module, bit) for bit in reversed(bits))
+            lines += [
+                "    parameter \\SRST_POLARITY 1",
+                f"    parameter \\SRST_VALUE {len(value)}'{value}",
+                "    connect \\SRST \\rst",
+            ]
+            register = None
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _start(netlist: Netlist, module: str, bit: tuple[str, int] | str) -> str:
+    """What a bit of a register starts with."""
+    known = "" if isinstance(bit, str) else netlist.initial[module][bit[0]][bit[1] : bit[1] + 1]
+    return known.strip("x") or "0"
 
 
 def _with_sources(text: str) -> str:

@@ -91,6 +91,30 @@ def test_both_simulators_show_the_same_in_the_same_cycles(stalls: float, seed: i
 
 
 @needs_compiler
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+def test_both_simulators_show_the_same_after_a_reset(stalls: float, seed: int) -> None:
+    """Of one that comes in the middle of a message; and it is what a new device shows, in the same cycles."""
+
+    def life(device: SimDevice) -> list[Record]:
+        device.stalls(seed, stalls, stalls)
+        return run(device, scenario(random.Random(seed), messages=8))
+
+    told = []
+    for url in ("sim:verilator", "sim:amaranth"):
+        with open_device(url) as device:
+            assert isinstance(device, SimDevice)
+            run(device, scenario(random.Random(seed), messages=4))
+            device.core.receive(0, Peer().order(1))
+            device.core.run(40)
+            device.reset()
+            told.append(life(device))
+    with open_device("sim:verilator") as device:
+        assert isinstance(device, SimDevice)
+        told.append(life(device))
+    assert told[0] == told[1] == told[2]
+
+
+@needs_compiler
 def test_the_compiled_gateware_is_what_one_gets() -> None:
     with open_device("sim:") as device:
         assert device.info.detail == "gateware, compiled by Verilator"
@@ -145,6 +169,9 @@ class DeafCore:
 
     def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
         return b"", [], []
+
+    def reset(self) -> None:
+        pass
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
         pass
