@@ -13,7 +13,10 @@ from tag34_sim import sim_device
 
 ROOT = Path(__file__).parents[2]
 #: Those first that say most in little time.
-FILES = "tests/sim/test_differential_*.py", "tests/sim/test_device_*.py", "tests/sim/test_differential.py"
+FILES = (
+    *("tests/sim/test_differential_*.py", "tests/sim/test_device_*.py"),
+    *("tests/sim/test_differential.py", "tests/sim/test_latency.py"),
+)
 #: These are run by :mod:`.scenarios`.
 ELSEWHERE = "test_scenarios_of_everything", "test_long_sessions_without_a_halt"
 #: In the names of tests that take a third of the time of all, and say step by step what scenarios say at random.
