@@ -68,7 +68,7 @@ class WideFields(wiring.Component):
         full: the word at stage 3 is done with.
         start: the lane with the X of ``8=FIX`` with which a message begins; ``body_end``: the last byte of the body is
             in this piece. Both belong to the word at stage 3.
-        done: the message has been dealt with.
+        done: the message has been dealt with; seen in ``complete`` and ``settled`` two cycles later.
         ident_address, ident_data, ident_write: the host writes an ident's byte.
         fields: what was found; final when ``complete`` (``mirror`` a cycle later). ``mirror`` is 1 until a difference
             is seen; that 49 or 56 is missing is seen with ``complete``.
@@ -250,6 +250,8 @@ class WideFields(wiring.Component):
         live = {tag: Signal(name=f"live_{tag}") for tag in ("34", "36", "49", "56")}  # its value goes on
         pending = Signal()  # a message has begun, what was found is still the one's before
         older = Signal()  # since so long that this one has been dealt with if the pipeline goes on
+        done = Signal()  # a register: who says so is far away
+        m.d.sync += done.eq(self.done)
         starts = Signal()
         reads = Signal()  # the piece is of the message under way
         takes = Signal()  # what the piece holds is taken over
@@ -257,7 +259,7 @@ class WideFields(wiring.Component):
         m.d.comb += [
             starts.eq(self.start.any()),
             reads.eq(go & active & ~starts & ~self.back),
-            reset.eq(pending & (~self.complete | self.done | (older & go))),
+            reset.eq(pending & (~self.complete | done | (older & go))),
             takes.eq(reads & (~pending | older | ~self.complete)),
         ]
         header_to = Signal(width)  # the header goes on to these lanes
@@ -285,7 +287,7 @@ class WideFields(wiring.Component):
         late_end = Signal()
         early_end = Signal()
         m.d.sync += [flag_changed.eq(0), type_changed.eq(0), late_end.eq(0), older.eq(pending)]
-        with m.If(self.done):
+        with m.If(done):
             m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(reset):
             m.d.sync += [

@@ -46,7 +46,7 @@ class WideFramer(wiring.Component):
     Members:
         rx: the connections' bytes.
         stall: the pipeline may not move in the next cycle.
-        hold: take no more; ``quiet``: nothing is under way and no frame waits.
+        hold: take no more from the next cycle on; ``quiet``: nothing is under way and no frame waits.
         go: the pipeline moves.
         word: the piece at the first stage. ``back``: the pieces at the first two stages, and what was shown of
             the one behind them and is not in ``structure``, will come once more.
@@ -316,13 +316,16 @@ class WideFramer(wiring.Component):
         with m.If(goes_back[0]):
             with m.If(back_far):
                 m.d.sync += not_start.eq(Cat((i < len(START) - 1 + back_lane) for i in range(len(not_start))))
+        # A register: who says so is far away.
+        closed = Signal()
+        m.d.sync += closed.eq(self.hold | self.clear.valid)
         m.d.comb += [
             self.back.eq(back),
             packer.back.eq(back),
             packer.back_index.eq(back_index),
             packer.back_lane.eq(back_lane),
             packer.hold.eq(short_waits),
-            packer.closed.eq(self.hold | self.clear.valid),
+            packer.closed.eq(closed),
         ]
 
         # -- Where the body ends
@@ -461,7 +464,7 @@ class WideFramer(wiring.Component):
             packer.settled.eq(settled),
             # Nothing comes into an empty pipeline but what is taken.
             self.quiet.eq(was_quiet & ~packer.takes),
-            self.clear.ready.eq(was_quiet),
+            self.clear.ready.eq(was_quiet & closed),
             packer.clear.eq(self.clear.valid & self.clear.ready),
             packer.clear_session.eq(self.clear.payload),
             # At a turn the packer is ahead, with the next session's.
