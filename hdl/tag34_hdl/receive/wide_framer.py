@@ -54,7 +54,8 @@ class WideFramer(wiring.Component):
         session: whose pieces are at the third stage.
         oversize: of the message in ``frame`` (F5).
         frame: one transfer per message, garbled ones included.
-        clear: a new connection of a session; ready when quiet (F6).
+        clear: a new connection of a session; ready when quiet (F6), in the second cycle at the earliest. Bytes are
+            taken again in the second cycle behind it.
         cycle: the device's cycle counter.
         counts_session, counts: counts of a session, one cycle later.
 

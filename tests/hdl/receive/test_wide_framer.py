@@ -97,6 +97,7 @@ def rtl(
                     break
             assert ready
         ctx.set(dut.clear.valid, 0)
+        await ctx.tick()  # from then on bytes are taken again
         tick = ctx.tick().sample(
             dut.rx.ready, dut.frame.valid, dut.frame.payload, dut.oversize, dut.go, dut.word_3, dut.structure,
             dut.quiet, dut.session,
