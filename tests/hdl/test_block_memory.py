@@ -36,11 +36,11 @@ def test_words_are_written_and_read(granularity: int | None, undefined: bool, rn
             for reader, address in zip(("", "_1"), reads, strict=True):
                 ctx.set(getattr(dut, f"address{reader}"), address)
                 ctx.set(getattr(dut, f"enable{reader}"), enables[reader == "_1"])
-            for reader, address in enumerate(reads):
-                if enables[reader]:
+            for port, address in enumerate(reads):
+                if enables[port]:
                     collides = bool(write) and address == where
                     collisions += collides
-                    shown[reader] = model[address] ^ (0xFFFF if collides and undefined else 0)
+                    shown[port] = model[address] ^ (0xFFFF if collides and undefined else 0)
             await ctx.tick()
             assert [ctx.get(dut.data), ctx.get(dut.data_1)] == shown
             mask = sum((1 << 16 // parts) - 1 << 16 // parts * part for part in range(parts) if write >> part & 1)
