@@ -10,7 +10,7 @@ import pytest
 
 from tag34.contract import EventCode, Phase, Rule
 from tag34.device import EventRecord, MessageRecord
-from tag34_sim.messages import Peer, damaged_checksum
+from tag34_sim.messages import Field, Peer, damaged_checksum, encode, frame
 from tag34_sim.traffic import Operation, perform
 from tests.sim.bench import Bench, Stage
 from tests.sim.test_differential import devices, life
@@ -39,6 +39,16 @@ def test_R11_a_gap_is_told_before_the_checksum(bench: Make) -> None:
         *("gap 6 5", "request 5-0 R11", "R10 6 -> 5"),
         *("deliver 5", "deliver 6", "recovered 7", "R8 5 -> 7"),
     ]
+
+
+@pytest.mark.rule("R11")
+def test_R11_a_gap_is_told_before_the_comp_ids_are_read(bench: Make) -> None:
+    """They are believed to be right until one is read that is not."""
+    line = bench(early_gap=True)
+    header: list[Field] = [(34, 3), (49, line.peer.sender), (56, line.peer.target), (52, "20240229-23:59:59")]
+    message = frame(encode([(35, "0"), *header]), begin_string=line.peer.begin_string)
+    assert line.feed(message[: behind(message, 34)]) == ["gap 3 1"]
+    assert line.feed(message[behind(message, 34) :]) == ["request 1-0 R11", "R10 3 -> 1"]
 
 
 @pytest.mark.rule("R11")

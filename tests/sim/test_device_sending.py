@@ -41,6 +41,17 @@ def test_S1_a_message_byte_by_byte(bench: MakeBench) -> None:
 
 
 @pytest.mark.rule("S1")
+def test_S1_body_lengths_of_all_digits(device: Device) -> None:
+    """Up to the longest message, so close to each other that no eight lengths in a row are left out."""
+    b = Bench(device)
+    config = PEER.config()
+    for size in (*range(10), *range(10, device.info.max_message - 120, 8)):
+        fields = b"58=" + b"x" * size + b"\x01"
+        record = b.send("D", fields)
+        assert record.data == compose(config, "D", record.seq, START_MS * 10**6, fields), size
+
+
+@pytest.mark.rule("S1")
 @pytest.mark.parametrize("size", [0, 1, 9, 20, 30, 40, 100, 1000])
 def test_S1_body_length_and_checksum_of_any_size(bench: MakeBench, size: int, rng: random.Random) -> None:
     b = bench()

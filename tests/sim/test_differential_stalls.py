@@ -69,3 +69,63 @@ def test_everything_waits_for_everything(shape: str, stalls: tuple[float, float]
         assert difference is None, f"{shape}, stalls {stalls}, width {width}: {difference}"
         for session in range(model.info.sessions):
             assert model.counters(session) == gateware.counters(session), f"session {session}"
+
+
+def drops(peer: Peer, rng: random.Random, rounds: int) -> bytes:
+    """Messages are held, some that need not wait leave at once, and a Reset drops all that are held meanwhile."""
+    seq, data = 1, b""
+    for _ in range(rounds):
+        held = rng.choice((8, 40, 58))
+        data += b"".join(shortest(peer, at) for at in range(seq + 1, seq + held))
+        early = rng.randint(1, 5)
+        for at in range(seq + held, seq + held + early):
+            body = encode([(35, "2"), (49, peer.sender), (56, peer.target), (34, at)])
+            data += frame(body, begin_string=peer.begin_string)
+        seq += held + early + 10
+        data += peer.reset(seq)
+    return data
+
+
+@pytest.mark.rule("R3", "R10d", "R12", "R16")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("stall", [0.0, 0.3, 0.6, 0.9])
+def test_messages_leave_while_held_ones_are_dropped(stall: float, width: int) -> None:
+    """Two give slots back at a time, and none gets lost."""
+    model, gateware = devices("usual", width)
+    peer = Peer()
+    with model, gateware:
+        setup = [
+            Operation("configure", {"session": 0, "config": peer.config()}),
+            Operation("connect", {"session": 0, "phase": Phase.ACTIVE}),
+        ]
+        data = drops(peer, random.Random(f"drops {stall}"), 60)
+        operations = [*setup, Operation("receive", {"session": 0, "data": data})]
+        gateware.stalls(34, 0.0, stall)
+        said = [listen(device, operations, perform_unbroken(device, operations)) for device in (model, gateware)]
+        difference = unlike(0, operations[-1], *said)
+        assert difference is None, f"stalls {stall}, width {width}: {difference}"
+
+
+@pytest.mark.rule("R8", "R16")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("shape", ["shared", "usual"])
+def test_long_messages_wait_for_a_slot(shape: str, width: int) -> None:
+    """Nothing is ready for what is delivered for so long that all slots are in use, and no byte gets lost or is written
+    where it does not belong."""
+    model, gateware = devices(shape, width)
+    rng = random.Random("long")
+    peer = Peer()
+    with model, gateware:
+        for session in range(model.info.sessions):
+            for device in (model, gateware):
+                device.configure(session, peer.config())
+                device.connect(session, phase=Phase.ACTIVE)
+        messages = [peer.order(seq, rng.choice("abc") * rng.randrange(20, 150)) for seq in range(1, 50)]
+        turns = [session for session in range(model.info.sessions) for _ in messages]
+        rng.shuffle(turns)
+        left = {session: iter(messages) for session in turns}
+        mixed = [Operation("receive", {"session": session, "data": next(left[session])}) for session in turns]
+        gateware.stalls(34, 0.0, 0.9)
+        said = [listen(device, mixed, perform_unbroken(device, mixed)) for device in (model, gateware)]
+        difference = unlike(0, mixed[-1], *said)
+        assert difference is None, f"{shape}, width {width}: {difference}"
