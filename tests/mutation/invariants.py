@@ -90,12 +90,29 @@ def pieces(inputs: dict[str, Any], outputs: dict[str, Any], roots: Iterable[Any]
         if not name.endswith(".RD_DATA") or f"{memory}.WR_DATA" not in outputs:
             continue  # no memory, or nothing is ever written there
         width = value.size() // outputs[f"{memory}.RD_CLK"].size()
-        for high, low in found.get(value.get_id(), ()):
-            if high - low < ALONE and high // width == low // width:
-                spans[memory].add((high % width, low % width))
+        for part, at in _parts(value):
+            looked_at = {(high + at, low + at) for high, low in found.get(part.get_id(), ())}
+            if part.size() <= ALONE:
+                looked_at.add((at + part.size() - 1, at))
+            for high, low in looked_at:
+                if high - low < ALONE and high // width == low // width:
+                    spans[memory].add((high % width, low % width))
     return [
         _piece(memory, high, low, inputs, outputs) for memory in sorted(spans) for high, low in sorted(spans[memory])
     ]
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, int]]:
+    """What a value is put together of, from the lowest bit on, and the place of each part."""
+    at = 0
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if z3.is_app_of(part, z3.Z3_OP_CONCAT):
+            waiting += part.children()
+        else:
+            yield part, at
+            at += part.size()
 
 
 def _piece(memory: str, high: int, low: int, inputs: dict[str, Any], outputs: dict[str, Any]) -> Variable:
