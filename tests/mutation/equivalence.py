@@ -151,8 +151,9 @@ def possible(system: System) -> list[Any]:
     outputs, after = system.chosen(0)
     after = [_bits(value) for value in after]
     now, initial = [_bits(value) for value in system.registers], [_bits(value) for value in system.initial]
-    variables = invariants.registers(system.names, now, after, initial)
-    variables += invariants.pieces(system.inputs, outputs, [*outputs.values(), *after])
+    roots = [*outputs.values(), *after]
+    variables = invariants.registers(system.names, now, after, initial, roots)
+    variables += invariants.pieces(system.inputs, outputs, roots)
     partly = []
     for name, enabled in outputs.items():
         if name.endswith(".WR_EN"):

@@ -14,6 +14,8 @@ import z3
 
 #: Bits of what is narrow, alone and as one of two (of more there would be hundreds of thousands of pairs).
 ALONE, PAIRED = 4, 1
+#: Bits of a wider register that may have flags among them, and of its pieces that are looked at.
+FLAGS, PIECES = 12, 2
 #: How much z3 may try for one answer, in units of its own, so that a busy machine changes nothing.
 EFFORT = 50_000_000
 
@@ -37,40 +39,80 @@ class Variable:
         return int(self.now[0].size())
 
 
-def registers(names: Iterable[str], now: Iterable[Any], after: Iterable[Any], initial: Iterable[Any]) -> list[Variable]:
-    """The narrow ones of the core's registers; those of one component are a group."""
+def registers(
+    names: Iterable[str],
+    now: Iterable[Any],
+    after: Iterable[Any],
+    initial: Iterable[Any],
+    roots: Iterable[Any] = (),
+) -> list[Variable]:
+    """The narrow ones of the core's registers, those of one component are a group; and the narrow pieces that ``roots``
+    look at of those that are not much wider, each with a group of its own."""
     found = []
+    spans = _spans(roots)
     for name, register, later, start in zip(names, now, after, initial, strict=True):
+        group, always, first = name.partition(".")[0], z3.BoolVal(True), z3.simplify(start).as_long()
         if register.size() <= ALONE:
-            group = name.partition(".")[0]
-            found.append(Variable(group, z3.simplify(start).as_long(), [register], [(z3.BoolVal(True), later)]))
+            found.append(Variable(group, first, [register], [(always, later)]))
+        elif register.size() <= FLAGS:
+            for high, low in sorted(spans.get(register.get_id(), ())):
+                if high - low < PIECES:
+                    piece, given = (z3.Extract(high, low, value) for value in (register, later))
+                    start_value = first >> low & (1 << high - low + 1) - 1
+                    found.append(Variable(name, start_value, [piece], [(always, given)]))
     return found
 
 
-def pieces(inputs: dict[str, Any], outputs: dict[str, Any], roots: Iterable[Any]) -> list[Variable]:
-    """The narrow pieces of words in memories that ``roots`` look at; those of one memory are a group. All memories
-    start with zeros."""
-    reads = {value.get_id(): name.rpartition(".")[0] for name, value in inputs.items() if name.endswith(".RD_DATA")}
+def _spans(roots: Iterable[Any]) -> dict[int, set[tuple[int, int]]]:
+    """Which pieces of what ``roots`` look at: highest and lowest bit, by the number of the whole."""
     seen = set[int]()
-    spans = defaultdict[str, set[tuple[int, int]]](set)
+    spans = defaultdict[int, set[tuple[int, int]]](set)
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
         if node.get_id() in seen:
             continue
         seen.add(node.get_id())
-        if z3.is_app_of(node, z3.Z3_OP_EXTRACT) and node.arg(0).get_id() in reads:
-            memory = reads[node.arg(0).get_id()]
-            if f"{memory}.WR_DATA" not in outputs:
-                continue  # nothing is ever written there
+        if z3.is_app_of(node, z3.Z3_OP_EXTRACT):
             high, low = node.params()
-            width = inputs[f"{memory}.RD_DATA"].size() // outputs[f"{memory}.RD_CLK"].size()
-            if high - low < ALONE and high // width == low // width:
-                spans[memory].add((high % width, low % width))
+            spans[node.arg(0).get_id()].add((high, low))
         waiting += node.children()
+    return spans
+
+
+def pieces(inputs: dict[str, Any], outputs: dict[str, Any], roots: Iterable[Any]) -> list[Variable]:
+    """The narrow pieces of words in memories that ``roots`` look at; those of one memory are a group. All memories
+    start with zeros."""
+    found = _spans(roots)
+    spans = defaultdict[str, set[tuple[int, int]]](set)
+    for name, value in inputs.items():
+        memory = name.rpartition(".")[0]
+        if not name.endswith(".RD_DATA") or f"{memory}.WR_DATA" not in outputs:
+            continue  # no memory, or nothing is ever written there
+        width = value.size() // outputs[f"{memory}.RD_CLK"].size()
+        for part, at in _parts(value):
+            looked_at = {(high + at, low + at) for high, low in found.get(part.get_id(), ())}
+            if part.size() <= ALONE:
+                looked_at.add((at + part.size() - 1, at))
+            for high, low in looked_at:
+                if high - low < ALONE and high // width == low // width:
+                    spans[memory].add((high % width, low % width))
     return [
         _piece(memory, high, low, inputs, outputs) for memory in sorted(spans) for high, low in sorted(spans[memory])
     ]
+
+
+def _parts(value: Any) -> Iterator[tuple[Any, int]]:
+    """What a value is put together of, from the lowest bit on, and the place of each part."""
+    at = 0
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if z3.is_app_of(part, z3.Z3_OP_CONCAT):
+            waiting += part.children()
+        else:
+            yield part, at
+            at += part.size()
 
 
 def _piece(memory: str, high: int, low: int, inputs: dict[str, Any], outputs: dict[str, Any]) -> Variable:

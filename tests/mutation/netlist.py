@@ -121,7 +121,7 @@ def with_reset(netlist: Netlist) -> str:
         words = line.split()
         if words[:1] == ["module"]:
             module = words[1]
-        if words[:2] == ["cell", "$dff"]:
+        if words[:2] == ["cell", "$dff"] and "\\rst" in netlist.widths[module]:
             register = netlist.cells[module][words[2]]
             line = line.replace("$dff", "$sdff", 1)
         elif register is not None and words == ["end"]:

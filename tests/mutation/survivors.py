@@ -84,10 +84,6 @@ SURVIVORS: tuple[Named, ...] = (
         *("fields", _FIELDS, "tag = Signal", r"mux Y\[1\] - cnot1"),
         "In a value nobody looks at the tag; the next one begins with zeros.",
     ),
-    Named(
-        *("fields", _FIELDS, "", r"eq A\[0\] fields_state\[0\] const0"),
-        "The state 3 does not exist.",
-    ),
     Named("fields", _FIELDS, "number_closed = Signal", r"mux A\[0\] - inv", _EARLY),
     Named("fields", _FIELDS, "self.changed.eq", r"reduce_or A\[3\] current_97\[0\] const1", _EARLY),
     Named(
