@@ -14,6 +14,8 @@ from tag34.contract import RECORD_BYTES
 from tag34_hdl.core import Core
 from tag34_hdl.layouts import Shape
 
+from .records import SEVERAL, Message
+
 #: Seconds of simulated time per cycle. The simulator wants one; nothing depends on it.
 PERIOD = 1e-6
 
@@ -100,17 +102,21 @@ class Messages:
     def __init__(self, beat: data.StructLayout):
         self._beat = beat
         self._unfinished = bytearray()
-        self._whole: list[bytes] = []
+        self._sessions: set[int] = set()  # that the beats of the unfinished one name
+        self._whole: list[Message] = []
 
     def collect(self, payload: int) -> None:
         """One beat."""
         beat = self._beat.from_bits(payload)
         self._unfinished += beat["data"].to_bytes(8, "little")[: beat["count"]]
+        self._sessions.add(beat["session"])
         if beat["last"]:
-            self._whole.append(bytes(self._unfinished))
+            session = self._sessions.pop() if len(self._sessions) == 1 else SEVERAL
+            self._whole.append((session, bytes(self._unfinished)))
             self._unfinished.clear()
+            self._sessions.clear()
 
-    def take(self) -> list[bytes]:
+    def take(self) -> list[Message]:
         """What is whole; an unfinished message stays."""
         whole, self._whole = self._whole, []
         return whole
@@ -119,6 +125,7 @@ class Messages:
         """Forget all of them, an unfinished one as well."""
         self._whole.clear()
         self._unfinished.clear()
+        self._sessions.clear()
 
 
 class AmaranthCore:
@@ -200,7 +207,7 @@ class AmaranthCore:
             self._step()
         return False
 
-    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+    def take(self) -> tuple[bytes, list[Message], list[Message]]:
         """Records (RECORD_BYTES each), delivered messages and sent messages since the last call."""
         records = bytes(self._records)
         self._records.clear()

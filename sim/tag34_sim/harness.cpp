@@ -57,23 +57,34 @@ struct Beats {
     }
 };
 
-// Messages that came out: all bytes in a row, and where each message ends.
+// Messages that came out: all bytes in a row, where each message ends, and whose it is (of several sessions: SEVERAL).
 struct Output {
+    static const uint16_t SEVERAL = 0xFFFF;
     std::vector<uint8_t> bytes;
     std::vector<uint32_t> ends;
+    std::vector<uint16_t> sessions;
+    bool begun = false;
+    uint16_t session = 0;  // of the message that has begun
 
-    void collect(uint64_t data, unsigned count, bool last) {
+    void collect(uint64_t data, unsigned count, bool last, uint16_t of) {
         for (unsigned i = 0; i < count; i++) bytes.push_back(data >> 8 * i & 255);
-        if (last) ends.push_back(bytes.size());
+        session = !begun || session == of ? of : SEVERAL;
+        begun = !last;
+        if (!last) return;
+        ends.push_back(bytes.size());
+        sessions.push_back(session);
     }
     // An unfinished message stays.
     void clear() {
         bytes.erase(bytes.begin(), bytes.begin() + (ends.empty() ? 0 : ends.back()));
         ends.clear();
+        sessions.clear();
     }
     void drop() {
         bytes.clear();
         ends.clear();
+        sessions.clear();
+        begun = false;
     }
 };
 
@@ -188,7 +199,7 @@ struct Core {
         }
         if (top.deliver_valid) {
             if (deliver_ready) {
-                deliver.collect(top.deliver_data, top.deliver_count, top.deliver_last);
+                deliver.collect(top.deliver_data, top.deliver_count, top.deliver_last, top.deliver_session);
                 counts.deliver_beats++;
             } else {
                 counts.deliver_stalls++;
@@ -196,7 +207,7 @@ struct Core {
         }
         if (top.tx_valid) {
             if (tx_ready) {
-                tx.collect(top.tx_data, top.tx_count, top.tx_last);
+                tx.collect(top.tx_data, top.tx_count, top.tx_last, top.tx_session);
                 counts.tx_beats++;
             } else {
                 counts.tx_stalls++;
@@ -273,18 +284,21 @@ int64_t tag34_run(void* handle, int64_t limit) {
     return -1;
 }
 
-// What came out. `what`: 0 records, 1 deliver bytes, 2 deliver ends (32 bit), 3 tx bytes, 4 tx ends. The pointer is good until tag34_clear or
-// the next run.
+// What came out. `what`: 0 records, 1 deliver bytes, 2 deliver ends (32 bit), 3 deliver sessions (16 bit), 4 to 6 the same of tx. The pointer
+// is good until tag34_clear or the next run.
 const void* tag34_output(void* handle, int what, size_t* size) {
     Core& core = *static_cast<Core*>(handle);
-    const std::vector<uint8_t>* bytes[] = {&core.records, &core.deliver.bytes, nullptr, &core.tx.bytes, nullptr};
-    const std::vector<uint32_t>* ends[] = {nullptr, nullptr, &core.deliver.ends, nullptr, &core.tx.ends};
-    if (bytes[what]) {
-        *size = bytes[what]->size();
-        return bytes[what]->data();
+    const auto show = [size](const auto& words) -> const void* {
+        *size = words.size() * sizeof words[0];
+        return words.data();
+    };
+    const Output& output = what < 4 ? core.deliver : core.tx;
+    switch (what) {
+    case 0: return show(core.records);
+    case 1: case 4: return show(output.bytes);
+    case 2: case 5: return show(output.ends);
+    default: return show(output.sessions);
     }
-    *size = ends[what]->size() * sizeof(uint32_t);
-    return ends[what]->data();
 }
 
 void tag34_clear(void* handle) {

@@ -11,7 +11,9 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   input [ADDRESS_BITS-1:0] next_address, input next_write, input [31:0] next_write_data, input next_read,
   output rx_ready, output body_ready, output header_ready,
   output deliver_valid, output [8*WIDTH-1:0] deliver_data, output [COUNT_BITS-1:0] deliver_count, output deliver_last,
+  output [SESSION_BITS-1:0] deliver_session,
   output tx_valid, output [8*WIDTH-1:0] tx_data, output [COUNT_BITS-1:0] tx_count, output tx_last,
+  output [SESSION_BITS-1:0] tx_session,
   output records_valid, output [RECORD_BITS-1:0] records,
   output [31:0] read_data, output idle
 );
@@ -21,7 +23,6 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   reg [SESSION_BITS+73:0] header;
   reg [ADDRESS_BITS-1:0] address;
   reg [31:0] write_data;
-  wire [SESSION_BITS-1:0] deliver_session, tx_session;
 
   always @(posedge clk) begin
     rst <= next_rst;

@@ -8,6 +8,10 @@ from collections.abc import Iterable
 from tag34.contract import RECORD_BYTES, RECORD_FIELDS, EventCode, Flag, RecordKind, Rule, from_bcd
 from tag34.device import DeliverRecord, DeviceError, EventRecord, MessageRecord, Record, SentRecord
 
+#: A message that came out, and the session that its beats named; of several of them :data:`SEVERAL`.
+Message = tuple[int, bytes]
+SEVERAL = 0xFFFF
+
 
 def unpack(raw: bytes) -> dict[str, int]:
     """The fields of one raw record (:data:`tag34.contract.RECORD_FIELDS`)."""
@@ -34,10 +38,10 @@ class Decoder:
 
     def __init__(self) -> None:
         self._records: deque[dict[str, int]] = deque()
-        self._deliveries: deque[bytes] = deque()
-        self._sent: deque[bytes] = deque()
+        self._deliveries: deque[Message] = deque()
+        self._sent: deque[Message] = deque()
 
-    def feed(self, records: bytes, deliveries: Iterable[bytes], sent: Iterable[bytes]) -> list[Record]:
+    def feed(self, records: bytes, deliveries: Iterable[Message], sent: Iterable[Message]) -> list[Record]:
         """What is complete, in order. Raises DeviceError where records and bytes do not fit together."""
         if len(records) % RECORD_BYTES:
             raise DeviceError(f"{len(records)} bytes are no whole number of records")
@@ -78,7 +82,7 @@ class Decoder:
         if kind is RecordKind.DELIVER:
             if not self._deliveries:
                 return None
-            data = self._deliveries.popleft()
+            data = self._of(session, self._deliveries.popleft(), "delivery")
             if len(data) != raw["length"]:
                 raise DeviceError(f"delivery of {len(data)} bytes, its record says {raw['length']}")
             return DeliverRecord(
@@ -97,8 +101,16 @@ class Decoder:
             session=session,
             seq=seq or 0,
             msg_type=msg_type,
-            data=self._sent.popleft(),
+            data=self._of(session, self._sent.popleft(), "sent message"),
             replay=bool(flags & Flag.REPLAY),
             device=bool(flags & Flag.DEVICE),
             cycle=cycle,
         )
+
+    @staticmethod
+    def _of(session: int, message: Message, what: str) -> bytes:
+        named, data = message
+        if named != session:
+            whose = "several sessions" if named == SEVERAL else f"session {named}"
+            raise DeviceError(f"the beats of a {what} name {whose}, its record says session {session}")
+        return data

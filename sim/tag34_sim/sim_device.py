@@ -22,7 +22,7 @@ from tag34.device import DeviceError, DeviceInfo, Record, SessionConfig, Session
 from tag34_hdl.layouts import Shape
 
 from .checked_device import CheckedDevice
-from .records import Decoder
+from .records import Decoder, Message
 from .verilator import BuildError, VerilatedCore
 
 #: Cycles within which the core must come to rest after all of its input: far above what any message can cause.
@@ -55,7 +55,7 @@ class SimulatedCore(Protocol):
     def run(self, limit: int) -> bool:
         """Run until all is at rest; False if ``limit`` cycles were not enough."""
 
-    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+    def take(self) -> tuple[bytes, list[Message], list[Message]]:
         """Raw records, delivered messages and sent messages since the last call."""
 
     def reset(self) -> None:

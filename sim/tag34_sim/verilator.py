@@ -25,6 +25,8 @@ from tag34.device import DeviceError
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import ADDRESS_BITS
 
+from .records import Message
+
 TOP = "tag34_core"
 #: The core in its ring of registers (harness.v).
 RING = "tag34_harness"
@@ -364,10 +366,10 @@ class VerilatedCore:
         """Run until all is at rest; False if ``limit`` cycles were not enough."""
         return bool(self.library.tag34_run(self.handle, limit) >= 0)
 
-    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+    def take(self) -> tuple[bytes, list[Message], list[Message]]:
         """Records (RECORD_BYTES each), delivered messages and sent messages since the last call."""
         records = self._output(0)
-        deliveries, sent = self._messages(1), self._messages(3)
+        deliveries, sent = self._messages(1), self._messages(4)
         self.library.tag34_clear(self.handle)
         return records, deliveries, sent
 
@@ -376,11 +378,11 @@ class VerilatedCore:
         address = self.library.tag34_output(self.handle, what, ctypes.byref(size))
         return ctypes.string_at(address, size.value) if size.value else b""
 
-    def _messages(self, what: int) -> list[bytes]:
+    def _messages(self, what: int) -> list[Message]:
         data = self._output(what)
-        ends = memoryview(self._output(what + 1)).cast("I")
+        ends, sessions = memoryview(self._output(what + 1)).cast("I"), memoryview(self._output(what + 2)).cast("H")
         starts = [0, *ends][:-1]
-        return [data[start:end] for start, end in zip(starts, ends, strict=True)]
+        return [(session, data[start:end]) for session, start, end in zip(sessions, starts, ends, strict=True)]
 
     @property
     def cycles(self) -> int:

@@ -9,6 +9,7 @@ from cocotb.task import bridge, resume
 
 from tag34.contract import Phase
 from tag34_sim.messages import Peer
+from tag34_sim.records import Message
 from tag34_sim.sim_device import SimDevice
 from tests.cocotb.bench import Bench, pauses
 
@@ -38,10 +39,13 @@ class PinCore:
         """Queue a message for the composer."""
         self._bench.send(msg_type, replay, seq_bcd, body)
 
-    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+    def take(self) -> tuple[bytes, list[Message], list[Message]]:
         """Raw records, delivered messages and sent messages since the last call."""
         bench = self._bench
-        deliveries, sent = ([data for data, _ in bench.messages(sink, take=True)] for sink in (bench.deliver, bench.tx))
+        # Each beat has been checked to name session 0.
+        deliveries, sent = (
+            [(0, data) for data, _ in bench.messages(sink, take=True)] for sink in (bench.deliver, bench.tx)
+        )
         return bench.raw_records(), deliveries, sent
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:

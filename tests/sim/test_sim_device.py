@@ -17,7 +17,7 @@ from tag34.device import Device, DeviceError, Record, open_device
 from tag34_hdl.layouts import Shape
 from tag34_sim import sim_device, verilator
 from tag34_sim.messages import Peer
-from tag34_sim.records import Decoder
+from tag34_sim.records import SEVERAL, Decoder, Message
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import run, scenario
 from tag34_sim.verilator import BuildError
@@ -170,7 +170,7 @@ class DeafCore:
     def send(self, session: int, msg_type: int, replay: bool, seq_bcd: int, body: bytes) -> None:
         pass
 
-    def take(self) -> tuple[bytes, list[bytes], list[bytes]]:
+    def take(self) -> tuple[bytes, list[Message], list[Message]]:
         return b"", [], []
 
     def reset(self) -> None:
@@ -325,7 +325,7 @@ def test_a_record_waits_for_its_bytes() -> None:
     decoder = Decoder()
     record = raw_record(kind=RecordKind.DELIVER, flags=1, seq=0x12, length=5)
     assert decoder.feed(record, [], []) == []
-    (delivered,) = decoder.feed(b"", [b"8=FIX"], [])
+    (delivered,) = decoder.feed(b"", [(0, b"8=FIX")], [])
     assert (delivered.seq, delivered.data) == (12, b"8=FIX")  # type: ignore[union-attr]
 
 
@@ -333,7 +333,17 @@ def test_records_and_bytes_that_do_not_fit_are_an_error() -> None:
     with pytest.raises(DeviceError, match="no whole number of records"):
         Decoder().feed(b"x", [], [])
     with pytest.raises(DeviceError, match="delivery of 3 bytes, its record says 5"):
-        Decoder().feed(raw_record(kind=RecordKind.DELIVER, length=5), [b"8=F"], [])
+        Decoder().feed(raw_record(kind=RecordKind.DELIVER, length=5), [(0, b"8=F")], [])
+
+
+@pytest.mark.rule("R17")
+@pytest.mark.parametrize(("named", "text"), [(3, "session 3"), (SEVERAL, "several sessions")])
+def test_beats_of_another_session_than_the_records_are_an_error(named: int, text: str) -> None:
+    delivered, sent = (raw_record(kind=kind, session=2, length=5) for kind in (RecordKind.DELIVER, RecordKind.SENT))
+    with pytest.raises(DeviceError, match=f"beats of a delivery name {text}, its record says session 2"):
+        Decoder().feed(delivered, [(named, b"8=FIX")], [])
+    with pytest.raises(DeviceError, match=f"beats of a sent message name {text}, its record says session 2"):
+        Decoder().feed(sent, [], [(named, b"8=FIX")])
 
 
 @pytest.mark.rule("R17")

@@ -77,7 +77,7 @@ class Slots:
         self.arriving = b""  # the message whose frame is offered
         self.owned: dict[int, bytes] = {}
         self.delivering: list[int] = []
-        self.deliveries: list[bytes] = []
+        self.deliveries: list[tuple[int, bytes]] = []
 
     async def run(self, ctx: Any) -> None:
         """Hand out slots, take them back: those of deliveries some time later."""
@@ -97,7 +97,7 @@ class Slots:
                 self.current = None
             if push:
                 assert delivery.session == SESSION
-                self.deliveries.append(self.owned[delivery.slot][: delivery.length])
+                self.deliveries.append((delivery.session, self.owned[delivery.slot][: delivery.length]))
                 self.delivering.append(delivery.slot)
             if freed and ready:
                 assert slot not in self.delivering
