@@ -114,6 +114,15 @@ SURVIVORS: tuple[Named, ...] = (
         *("slots", "lib/fifo.py", "", r"ne A\[1\] level\[1\] const0"),
         "Whether the list of free slots is full: there is room for all, and none is given back twice.",
     ),
+    Named(
+        *("slots", "session/owners.py", "return current, has_current", r"or B\[0\] - inv"),
+        "The last free slot is not used: bytes wait a little earlier. There is one more than held messages need.",
+    ),
+    Named(
+        *("release", "session/release.py", "step.eq(is_start", r"or A\[0\] is_start\[0\] const1"),
+        "Matters if a slot waits to be given back for as long as the next message takes. The sequencer goes first for "
+        "a few cycles only.",
+    ),
     Named("composer", "send/composer.py", "sent_cycle = Signal", r"mux A\[36\] sent_cycle\[36\] inv", _LONG),
     Named(
         *("composer", "send/composer.py", "sent_cycle = Signal", r"mux S\[0\] start.*\[0\] const0"),
