@@ -102,10 +102,18 @@ def watch_devices(hits: Hits) -> None:
 
         return call
 
+    def renewed(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(device: Any) -> None:
+            original(device)
+            device.__dict__.pop("_watched", None)  # as new: what nobody has fetched is lost
+
+        return call
+
     for name in DEVICE_CALLS:
         _around(checked_device.CheckedDevice, name, counted)
     _around(checked_device.CheckedDevice, "poll", fetched)
     _around(sim_device.SimDevice, "stalls", counted)
+    _around(sim_device.SimDevice, "reset", renewed)
 
 
 def watch_sessions(hits: Hits) -> None:
