@@ -23,7 +23,7 @@ class ExpectedSums(Proof):
     assumes = (
         "numbers are BCD and up to the largest; window_limit is 1 to 4 and chunk 1 to the largest when a "
         "number is loaded; "
-        "no step while busy or with a load; nothing is restored while busy, and only what belongs together"
+        "no step while busy or with a load; nothing is restored while busy, and only what is known and belongs together"
     )
     sample = True
     induction = 1
@@ -60,6 +60,7 @@ class ExpectedSums(Proof):
         self.assume(~dut.load_low | (dut.new_low == low(dut.new_value)))
         self.assume(~dut.increment | (~dut.busy & ~dut.load & ~dut.restore & (dut.value < largest)))
         self.assume(~dut.restore | (~dut.busy & ~dut.load))
+        m.d.comb += dut.known.eq(1)
 
         window, chunk = Signal(NUMBER), Signal(NUMBER)
         valid = Signal()  # the sums have been made, or restored
