@@ -151,9 +151,9 @@ def possible(system: System) -> list[Any]:
     outputs, after = system.chosen(0)
     after = [_bits(value) for value in after]
     now, initial = [_bits(value) for value in system.registers], [_bits(value) for value in system.initial]
-    roots = [*outputs.values(), *after]
-    variables = invariants.registers(system.names, now, after, initial, roots)
-    variables += invariants.pieces(system.inputs, outputs, roots)
+    spans = invariants.spans_of([*outputs.values(), *after])
+    variables = invariants.registers(system.names, now, after, initial, spans)
+    variables += invariants.pieces(system.inputs, outputs, spans)
     partly = []
     for name, enabled in outputs.items():
         if name.endswith(".WR_EN"):

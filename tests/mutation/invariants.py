@@ -16,6 +16,8 @@ import z3
 ALONE, PAIRED = 4, 1
 #: Bits of a wider register that may have flags among them, and of its pieces that are looked at.
 FLAGS, PIECES = 12, 2
+#: Pieces that are looked at, highest and lowest bit, by the number of the whole.
+Spans = dict[int, set[tuple[int, int]]]
 #: How much z3 may try for one answer, in units of its own, so that a busy machine changes nothing.
 EFFORT = 50_000_000
 
@@ -44,12 +46,11 @@ def registers(
     now: Iterable[Any],
     after: Iterable[Any],
     initial: Iterable[Any],
-    roots: Iterable[Any] = (),
+    spans: Spans,
 ) -> list[Variable]:
-    """The narrow ones of the core's registers, those of one component are a group; and the narrow pieces that ``roots``
-    look at of those that are not much wider, each with a group of its own."""
+    """The narrow ones of the core's registers, those of one component are a group; and the narrow pieces that are
+    looked at (``spans``) of those that are not much wider, each with a group of its own."""
     found = []
-    spans = _spans(roots)
     for name, register, later, start in zip(names, now, after, initial, strict=True):
         group, always, first = name.partition(".")[0], z3.BoolVal(True), z3.simplify(start).as_long()
         if register.size() <= ALONE:
@@ -63,7 +64,7 @@ def registers(
     return found
 
 
-def _spans(roots: Iterable[Any]) -> dict[int, set[tuple[int, int]]]:
+def spans_of(roots: Iterable[Any]) -> Spans:
     """Which pieces of what ``roots`` look at: highest and lowest bit, by the number of the whole."""
     seen = set[int]()
     spans = defaultdict[int, set[tuple[int, int]]](set)
@@ -80,10 +81,9 @@ def _spans(roots: Iterable[Any]) -> dict[int, set[tuple[int, int]]]:
     return spans
 
 
-def pieces(inputs: dict[str, Any], outputs: dict[str, Any], roots: Iterable[Any]) -> list[Variable]:
-    """The narrow pieces of words in memories that ``roots`` look at; those of one memory are a group. All memories
-    start with zeros."""
-    found = _spans(roots)
+def pieces(inputs: dict[str, Any], outputs: dict[str, Any], found: Spans) -> list[Variable]:
+    """The narrow pieces of words in memories that are looked at (``found``); those of one memory are a group. All
+    memories start with zeros."""
     spans = defaultdict[str, set[tuple[int, int]]](set)
     for name, value in inputs.items():
         memory = name.rpartition(".")[0]
