@@ -37,6 +37,8 @@ AROUND = (
 PROOFS = "tests/mutation/equivalence.py", "tests/mutation/invariants.py"
 #: CPU time for all scenarios, and for all tests, of one core: many times what a whole one takes.
 SECONDS = 900
+#: CPU time for the one scenario or test that killed a fault before.
+SECONDS_AGAIN = 150
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ class Campaign:
             return self._tests(number, tests, by) if stage == "test" else self._scenarios(number, [by_name[by]])
 
         self._tell(f"{len(fates)} faults known to be killed, {len(killers)} were killed before something changed")
-        for number, said in fan_out(kill, killers, self._jobs, SECONDS):
+        for number, said in fan_out(kill, killers, self._jobs, SECONDS_AGAIN):
             stage, by = killers[number]
             if said == by:
                 self._keep(number, stage, by)
