@@ -10,10 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tag34_hdl.core import Core
 from tag34_hdl.layouts import Shape
 from tests.sim.test_differential import SHAPES
 
-from . import equivalence, mutants, suite
+from . import equivalence, mutants, relation, suite
 from .children import Broken, fan_out
 from .faults import Fault, pick, place, plant, transfer
 from .netlist import prepare
@@ -34,7 +35,7 @@ AROUND = (
     *(f"sim/tag34_sim/{name}" for name in ("harness.cpp", "records.py", "sim_device.py", "traffic.py", "verilator.py")),
 )
 #: What decides whether a fault is proved to make no difference.
-PROOFS = "tests/mutation/equivalence.py", "tests/mutation/invariants.py"
+PROOFS = tuple(f"tests/mutation/{name}.py" for name in ("equivalence", "invariants", "relation"))
 #: CPU time for all scenarios, and for all tests, of one core: many times what a whole one takes.
 SECONDS = 900
 #: CPU time for the one scenario or test that killed a fault before.
@@ -132,7 +133,7 @@ class Campaign:
         self._build, self._jobs, self._tell = build, jobs, tell
         build.mkdir(parents=True, exist_ok=True)
         self._store = Store(build / "known.jsonl")
-        self._netlists = {name: prepare(Shape(**options), build / name) for name, options in SHAPES.items()}
+        self._netlists = {name: prepare(Core(Shape(**options)), build / name) for name, options in SHAPES.items()}
         faults = pick(self._netlists[REFERENCE], seed)
         if components:
             faults = [fault for fault in faults if fault.component in components]
@@ -282,14 +283,21 @@ class Campaign:
         unknown = {number for number, key in keys.items() if self._store.get(key) is None}
         self._tell(f"equivalence: {len(faults)} faults, {len(faults) - len(unknown)} known")
         left = set(unknown)
+
+        def know(name: str) -> int:
+            equivalence.write(self._build / name)
+            return len(equivalence.known(self._build / name))
+
+        for name, said in fan_out(know, SHAPES if left else (), self._jobs, 3600):
+            if isinstance(said, Broken):
+                raise RuntimeError(f"nothing is known of the shape {name}: {said.reason}")
         # One shape after another: what can be told in the first one, the others need not be asked about.
         for name in sorted(SHAPES, key=lambda name: name != REFERENCE):
             here = [fault for fault in self._planted[name] if fault.number in left]
             shares = [here[part :: self._jobs] for part in range(min(self._jobs, len(here)))]
-            equivalence.write(self._build / name)
 
             def prove(part: int, name: str = name, shares: list[list[Fault]] = shares) -> list[int]:
-                return sorted(equivalence.proved(shares[part], self._build / name))
+                return sorted(relation.proved(shares[part], self._build / name))
 
             for part, said in fan_out(prove, range(len(shares)), self._jobs, 3600):
                 if isinstance(said, Broken):

@@ -1,15 +1,14 @@
-"""Whether a fault can be seen at all: the broken core against the whole one, for all inputs and all possible states.
+"""The core with its faults as formulas, of which Yosys writes them, and what holds of its states.
 
-Yosys writes the core with its faults as formulas: what leaves it, and what its registers hold afterwards, by its
-inputs, its registers and the number of the fault. If none of them differs between that number and 0, whatever the rest
-is, the two stay the same for ever. Memories stay outside, as boxes: what goes to them leaves the core, what comes from
-them is an input. A payload counts while it is valid, what goes to a memory while it is written or read.
+They say what leaves the core, and what its registers hold afterwards, by its inputs, its registers and the number of
+the fault. Memories stay outside, as boxes: what goes to them leaves the core, what comes from them is an input. A
+payload counts while it is valid, an address while something is written or read there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ import z3
 from tag34_sim.verilator import TOP
 
 from . import invariants
-from .faults import Fault
 from .netlist import SELECT, SELECT_BITS, Netlist, parse, yosys
 
 SCRIPT = """
@@ -32,8 +30,8 @@ opt_clean
 dffunmap
 write_smt2 core.smt2
 """
-#: The file of the formulas.
-FORMULAS = "core.smt2"
+#: The files of the formulas, and of what holds in all states.
+FORMULAS, KNOWN = "core.smt2", "known.smt2"
 BOX = "tag34_box_"
 MESSAGE_MEMORY = "\\tag34_message_memory"
 #: Ports of memories that are outputs.
@@ -41,7 +39,7 @@ READ = ("RD_DATA", "read_data")
 
 _PORT = re.compile(r"^; yosys-smt2-(input|output) (\S+) [1-9]\d*$", re.MULTILINE)
 _NEXT = re.compile(r"^  \(= (.*) \((\|[^|]*\|) next_state\)\) ;", re.MULTILINE)
-_INITIAL = re.compile(r"^  \(= \((\|[^|]*\|) state\) (#b[01]+|true|false)\) ;", re.MULTILINE)
+_INITIAL = re.compile(rf"^\(define-fun \|{TOP}_i\| \(.*?\) Bool (true|\(and.*?^\))\)$", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"^\(declare-fun (\|[^|]*\|) .*; \W*([\w.$]+)", re.MULTILINE)
 _FUNCTION = re.compile(
     r"^\((declare|define)-fun (\|[^|]*(?:#\d+|_n [^|]*)\|) \((.*?)\) (Bool|\(_ BitVec \d+\))(.*)$", re.MULTILINE
@@ -96,13 +94,14 @@ class System:
         """Outputs and what the registers hold afterwards, with this fault."""
         choice = (self.select, z3.BitVecVal(number, SELECT_BITS))
         outputs = {name: z3.simplify(z3.substitute(value, choice)) for name, value in self.outputs.items()}
-        return outputs, [z3.simplify(z3.substitute(value, choice)) for value in self.after]
+        return outputs, [as_bits(z3.simplify(z3.substitute(value, choice))) for value in self.after]
 
 
 def write(folder: Path) -> None:
     """The core in whose netlist (``planted.il`` in ``folder``) faults are planted, as formulas (``core.smt2``).
     SolverError if Yosys does not write it."""
     planted = parse((folder / "planted.il").read_text(encoding="utf-8"))
+    (folder / KNOWN).unlink(missing_ok=True)
     (folder / "boxed.il").write_text(boxed(planted), encoding="utf-8")
     yosys(SCRIPT.format(top=TOP, box=BOX), folder, "smt", FORMULAS)
 
@@ -120,28 +119,37 @@ def system(folder: Path) -> System:
             lines.append(f"(define-fun {name} () {sort}{_APPLIED.sub(_plain, rest)}")
     ports = [(kind, port) for kind, port in _PORT.findall(text) if port != SELECT]
     asked = [(f"|{TOP}_n {port}|", f"|{TOP}_n {port}|") for port in (SELECT, *(port for _, port in ports))]
-    first, names = dict(_INITIAL.findall(text)), dict(_NAME.findall(text))
+    names = dict(_NAME.findall(text))
     registers = [(name, _APPLIED.sub(_plain, after)) for after, name in _NEXT.findall(text)]
     for name, after in registers:
-        start = first.get(name) or ("false" if sorts[name] == "Bool" else f"(_ bv0 {sorts[name].split()[-1]}")
-        asked += [(name, name), (name, after), (name, start)]
+        asked += [(name, name), (name, after)]
     for index, (name, expression) in enumerate(asked):
         lines += [f"(declare-const what{index} {sorts[name]})", f"(assert (= what{index} {expression}))"]
-    told = [assertion.arg(1) for assertion in z3.parse_smt2_string("\n".join(lines))]
+    start = re.search(_INITIAL, text)
+    if start is None:
+        raise ValueError(f"{folder / FORMULAS} does not say what registers start with")
+    lines.append(f"(assert {_APPLIED.sub(_plain, start[1])})")
+    *told, starts = z3.parse_smt2_string("\n".join(lines))
+    told = [assertion.arg(1) for assertion in told]
     inputs, outputs = (
-        {port: _bits(value) for (kind, port), value in zip(ports, told[1:], strict=False) if kind == wanted}
+        {port: as_bits(value) for (kind, port), value in zip(ports, told[1:], strict=False) if kind == wanted}
         for wanted in ("input", "output")
     )
     kept = told[1 + len(ports) :]
     kinds = [names.get(name, "") for name, _ in registers]
-    return System(told[0], inputs, outputs, kinds, kept[0::3], kept[1::3], kept[2::3])
+    solver = z3.Solver()
+    solver.add(starts)
+    if solver.check() != z3.sat:
+        raise ValueError(f"{folder / FORMULAS}: the registers cannot start")
+    initial = [solver.model().eval(register, model_completion=True) for register in kept[0::2]]
+    return System(told[0], inputs, outputs, kinds, kept[0::2], kept[1::2], initial)
 
 
 def _plain(match: re.Match[str]) -> str:
     return match[1]
 
 
-def _bits(value: Any) -> Any:
+def as_bits(value: Any) -> Any:
     """A condition as one bit."""
     return z3.If(value, z3.BitVecVal(1, 1), z3.BitVecVal(0, 1)) if z3.is_bool(value) else value
 
@@ -149,33 +157,48 @@ def _bits(value: Any) -> Any:
 def possible(system: System) -> list[Any]:
     """What holds in all states that the core can be in."""
     outputs, after = system.chosen(0)
-    after = [_bits(value) for value in after]
-    now, initial = [_bits(value) for value in system.registers], [_bits(value) for value in system.initial]
+    now, initial = [as_bits(value) for value in system.registers], [as_bits(value) for value in system.initial]
     spans = invariants.spans_of([*outputs.values(), *after])
     variables = invariants.registers(system.names, now, after, initial, spans)
-    variables += invariants.pieces(system.inputs, outputs, spans)
-    partly = []
-    for name, enabled in outputs.items():
-        if name.endswith(".WR_EN"):
-            width = enabled.size() // outputs[name.removesuffix("EN") + "CLK"].size()
-            parts = [z3.Extract(at + width - 1, at, enabled) for at in range(0, enabled.size(), width)]
-            partly += [z3.And(part != 0, part != (1 << width) - 1) for part in parts]
-    return invariants.possible(variables, partly)
+    variables += invariants.pieces(system.inputs, outputs, spans, zip(system.names, now, strict=True))
+    memories = [name.removesuffix(".WR_EN") for name in outputs if name.endswith(".WR_EN")]
+    return invariants.possible(variables, [condition for memory in memories for condition in partly(outputs, memory)])
+
+
+def known(folder: Path) -> list[Any]:
+    """What holds in all states of the core whose formulas are in ``folder``: of an earlier call, if there was one."""
+    path = folder / KNOWN
+    solver = z3.Solver()
+    if path.exists():
+        solver.from_string(path.read_text(encoding="utf-8"))
+    else:
+        solver.add(*possible(system(folder)))
+        path.write_text(solver.sexpr(), encoding="utf-8")
+    return list(solver.assertions())
+
+
+def partly(outputs: dict[str, Any], memory: str) -> Iterator[Any]:
+    """The conditions, for each of a memory's writers, under which it writes a part of a word."""
+    enabled = outputs[f"{memory}.WR_EN"]
+    width = enabled.size() // outputs[f"{memory}.WR_CLK"].size()
+    for at in range(0, enabled.size(), width):
+        part = z3.Extract(at + width - 1, at, enabled)
+        yield z3.And(part != 0, part != (1 << width) - 1)
 
 
 def differences(whole: dict[str, Any], broken: dict[str, Any]) -> Iterator[Any]:
-    """Conditions under which what leaves the core is not the same for those who take it."""
+    """Conditions under which what leaves the core is not the same for those who take it, but for the words that go into
+    memories."""
     for name, left in whole.items():
         right = broken[name]
-        if left.eq(right):
-            continue
         stem, dot, port = name.rpartition(".")
+        if left.eq(right) or port == "WR_DATA":
+            continue
         if name.endswith("__payload"):
             valid = whole[name.removesuffix("payload") + "valid"]
             yield z3.And(valid == 1, left != right)
-        elif dot and port in ("WR_DATA", "write_data"):
-            enabled = whole[f"{stem}.WR_EN"] if port == "WR_DATA" else z3.SignExt(7, whole[f"{stem}.write"])
-            yield (left & enabled) != (right & enabled)
+        elif dot and port == "write_data":
+            yield z3.And(whole[f"{stem}.write"] != 0, left != right)
         elif dot and port in ("WR_ADDR", "RD_ADDR", "write_address", "read_address"):
             enables = {"WR_ADDR": "WR_EN", "RD_ADDR": "RD_EN", "write_address": "write", "read_address": "read"}
             yield from _ports(left, right, whole[f"{stem}.{enables[port]}"], whole, stem, port)
@@ -190,21 +213,3 @@ def _ports(left: Any, right: Any, enabled: Any, whole: dict[str, Any], stem: str
     for at in range(number):
         here = [z3.Extract((at + 1) * bits - 1, at * bits, side) for side in (left, right)]
         yield z3.And(z3.Extract((at + 1) * share - 1, at * share, enabled) != 0, here[0] != here[1])
-
-
-def proved(faults: Collection[Fault], folder: Path) -> set[int]:
-    """The numbers of those faults that make no difference; ``folder`` has the formulas with all of them planted."""
-    made = system(folder)
-    outputs, after = made.chosen(0)
-    known = possible(made)
-    found = set()
-    for fault in faults:
-        broken, later = made.chosen(fault.number)
-        unlike = [*differences(outputs, broken)]
-        unlike += [left != right for left, right in zip(after, later, strict=True) if not left.eq(right)]
-        asks = z3.SolverFor("QF_BV")
-        asks.set("rlimit", invariants.EFFORT)
-        asks.add(*known, z3.Or(unlike))
-        if not unlike or asks.check() == z3.unsat:
-            found.add(fault.number)
-    return found

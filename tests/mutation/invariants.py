@@ -4,6 +4,7 @@ what does not follow from the rest."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ import z3
 ALONE, PAIRED = 4, 1
 #: Bits of a wider register that may have flags among them, and of its pieces that are looked at.
 FLAGS, PIECES = 12, 2
+#: What a register is called that shows a word of a block memory, and the memory in it.
+WORD, MEMORY = re.compile(r"(.*\.words)\.data(_\d+)?"), ".words"
 #: Pieces that are looked at, highest and lowest bit, by the number of the whole.
 Spans = dict[int, set[tuple[int, int]]]
 #: How much z3 may try for one answer, in units of its own, so that a busy machine changes nothing.
@@ -48,19 +51,21 @@ def registers(
     initial: Iterable[Any],
     spans: Spans,
 ) -> list[Variable]:
-    """The narrow ones of the core's registers, those of one component are a group; and the narrow pieces that are
-    looked at (``spans``) of those that are not much wider, each with a group of its own."""
+    """The narrow ones of the core's registers, those of one component are a group; the narrow pieces that are looked at
+    (``spans``) of those that are not much wider, or that show a word of a memory, each with a group of its own."""
     found = []
     for name, register, later, start in zip(names, now, after, initial, strict=True):
         group, always, first = name.partition(".")[0], z3.BoolVal(True), z3.simplify(start).as_long()
         if register.size() <= ALONE:
             found.append(Variable(group, first, [register], [(always, later)]))
-        elif register.size() <= FLAGS:
-            for high, low in sorted(spans.get(register.get_id(), ())):
-                if high - low < PIECES:
-                    piece, given = (z3.Extract(high, low, value) for value in (register, later))
-                    start_value = first >> low & (1 << high - low + 1) - 1
-                    found.append(Variable(name, start_value, [piece], [(always, given)]))
+            continue
+        word = WORD.fullmatch(name)
+        bits = ALONE if word else PIECES if register.size() <= FLAGS else 0
+        for high, low in sorted(spans.get(register.get_id(), ())):
+            if high - low < bits:
+                piece, given = (z3.Extract(high, low, value) for value in (register, later))
+                start_value = first >> low & (1 << high - low + 1) - 1
+                found.append(Variable(name, start_value, [piece], [(always, given)]))
     return found
 
 
@@ -81,9 +86,11 @@ def spans_of(roots: Iterable[Any]) -> Spans:
     return spans
 
 
-def pieces(inputs: dict[str, Any], outputs: dict[str, Any], found: Spans) -> list[Variable]:
-    """The narrow pieces of words in memories that are looked at (``found``); those of one memory are a group. All
-    memories start with zeros."""
+def pieces(
+    inputs: dict[str, Any], outputs: dict[str, Any], found: Spans, words: Iterable[tuple[str, Any]]
+) -> list[Variable]:
+    """The narrow pieces of words in memories that are looked at (``found``), there or in the registers that show them
+    (``words``: name and register); those of one memory are a group. All memories start with zeros."""
     spans = defaultdict[str, set[tuple[int, int]]](set)
     for name, value in inputs.items():
         memory = name.rpartition(".")[0]
@@ -97,6 +104,10 @@ def pieces(inputs: dict[str, Any], outputs: dict[str, Any], found: Spans) -> lis
             for high, low in looked_at:
                 if high - low < ALONE and high // width == low // width:
                     spans[memory].add((high % width, low % width))
+    for name, register in words:
+        word = WORD.fullmatch(name)
+        if word and f"{word[1]}{MEMORY}.WR_DATA" in outputs:
+            spans[word[1] + MEMORY] |= {(high, low) for high, low in found[register.get_id()] if high - low < ALONE}
     return [
         _piece(memory, high, low, inputs, outputs) for memory in sorted(spans) for high, low in sorted(spans[memory])
     ]
@@ -164,9 +175,8 @@ def possible(variables: list[Variable], partly: list[Any], effort: int = EFFORT)
         if variable.size <= PAIRED:
             groups[variable.group].append(variable)
     known = _lasting(list(_alone(variables)), [], partly, effort)
-    for group in groups.values():
-        known += _lasting(list(_pairs(group)), known, partly, effort)
-    return known
+    # What is saved of registers, and loaded into them later: so all pairs are looked at together.
+    return known + _lasting([claim for group in groups.values() for claim in _pairs(group)], known, partly, effort)
 
 
 def _lasting(claims: list[Claim], known: list[Any], partly: list[Any], effort: int) -> list[Any]:

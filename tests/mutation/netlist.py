@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from amaranth.back import rtlil
+from amaranth.lib.wiring import Component
 
-from tag34_hdl.core import Core
-from tag34_hdl.layouts import Shape
 from tag34_hdl.session.message_memory import ExternalMemory
 from tag34_sim.verilator import MEMORY, TOP
 from tests.formal import solver
@@ -88,11 +87,11 @@ def _parts(signal: str) -> Iterator[str]:
             yield f"{token} {place}".strip()
 
 
-def prepare(shape: Shape, folder: Path) -> Netlist:
+def prepare(core: Component, folder: Path) -> Netlist:
     """The netlist of a core, ready for faults to be planted in it. SolverError if Yosys does not do it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "memory.v").write_text(MEMORY, encoding="utf-8")
-    text = rtlil.convert(Core(shape), name=TOP, platform=ExternalMemory())
+    text = rtlil.convert(core, name=TOP, platform=ExternalMemory())
     (folder / "core.il").write_text(_with_sources(_without_reset(text)), encoding="utf-8")
     return parse(yosys(PREPARE, folder, "prepare", "prepared.il"))
 

@@ -9,10 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 from tag34.device import open_device
+from tag34_hdl.core import Core
 from tag34_hdl.layouts import Shape
-from tests.mutation import equivalence, faults, mutants, report
+from tests.mutation import equivalence, faults, mutants, relation, report
 from tests.mutation.campaign import Fate, Store
 from tests.mutation.children import Broken, fan_out
 from tests.mutation.faults import COMPONENTS, MODES, Fault
@@ -64,6 +68,23 @@ end
 """
 
 
+class Machine(wiring.Component):
+    """What it keeps is looked at in one of its states only, if a flag is set."""
+
+    def __init__(self) -> None:
+        super().__init__({"a": In(2), "b": In(1), "c": In(1), "y": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        state, flag, kept = Signal(2, name="machine_state"), Signal(), Signal()
+        runs = Signal(init=1)  # for ever
+        m.d.sync += [state.eq(self.a), flag.eq(self.b), runs.eq(runs | self.c)]
+        with m.If((self.a == 2) & self.b):
+            m.d.sync += kept.eq(self.c)
+        m.d.comb += self.y.eq(kept & (state == 2) & flag & runs)
+        return m
+
+
 def fault(number: int, cell: str, port: str, mode: str, component: str = "framer") -> Fault:
     """A fault of :data:`TINY`."""
     return Fault(number, component, "\\tag34_core", f"\\{cell}", "$or", port, 0, -1, mode, "", "receive/framer.py:1")
@@ -73,7 +94,7 @@ def fault(number: int, cell: str, port: str, mode: str, component: str = "framer
 def core(tmp_path_factory: pytest.TempPathFactory) -> tuple[Netlist, Path]:
     """The netlist of a small core, and the folder that it is in."""
     folder = tmp_path_factory.mktemp("small")
-    return prepare(SMALL, folder), folder
+    return prepare(Core(SMALL), folder), folder
 
 
 def test_signals_bit_by_bit() -> None:
@@ -152,7 +173,28 @@ def test_what_makes_no_difference_is_proved_and_nothing_else(tmp_path: Path) -> 
     ]
     faults.plant(planted, tmp_path)
     equivalence.write(tmp_path)
-    assert equivalence.proved(planted, tmp_path) == {1, 4}
+    assert relation.proved(planted, tmp_path) == {1, 4}
+
+
+def test_what_nobody_looks_at_may_differ(tmp_path: Path) -> None:
+    """The register that is kept with two conditions, the one that never changes from where it starts."""
+    netlist = prepare(Machine(), tmp_path)
+    module = "\\tag34_core"
+
+    def broken(number: int, port: str, signal: str, kind: str, mode: str) -> Fault:
+        cells = netlist.cells[module].values()
+        [cell] = [one for one in cells if one.type == kind and one.ports.get(port) == signal]
+        return Fault(number, "framer", module, cell.name, kind, port, 0, -1, mode, "", "receive/framer.py:1")
+
+    planted = [
+        broken(1, "A", "\\kept", "$mux", "inv"),
+        broken(2, "B", "\\c", "$mux", "inv"),
+        broken(3, "B", "\\runs", "$and", "const1"),
+        broken(4, "B", "\\runs", "$and", "const0"),
+    ]
+    faults.plant(planted, tmp_path)
+    equivalence.write(tmp_path)
+    assert relation.proved(planted, tmp_path) == {1, 3}
 
 
 def test_cells_that_yosys_made_come_from_where_they_are_used() -> None:

@@ -68,6 +68,19 @@ def test_F3_a_guess_that_was_wrong_changes_nothing(bench: Make) -> None:
     assert line.feed(line.order(3)) == ["gap 3 1", "request 1-0 R11", "R10 3 -> 1"]
 
 
+@pytest.mark.rule("F3")
+def test_F3_nothing_is_told_of_the_number_before(bench: Make) -> None:
+    """The one of a garbled message is known until the next one's is."""
+    line = bench(early_gap=True)
+    bad = damaged_checksum(line.order(3))
+    at = behind(bad, 34)
+    for expected in range(1, 4):
+        assert line.feed(bad[:at]) == ([f"gap 3 {expected}"] if expected < 3 else [])
+        assert line.feed(bad[at:]) == [f"F3 none -> {expected}"]
+        told = [line.feed(bytes([byte])) for byte in line.order(expected)]
+        assert told == [*[[]] * (len(told) - 1), [f"deliver {expected}", f"R8 {expected} -> {expected + 1}"]]
+
+
 @pytest.mark.rule("R11")
 def test_R11_what_may_not_be_asked_for_is_not_told(bench: Make) -> None:
     line = bench(early_gap=True, may_request=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tag34.contract import MAX_SEQ, Phase, Policy
-from tag34_sim.messages import Peer
+from tag34_sim.messages import Peer, encode, frame
 from tests.sim.bench import Bench
 
 MakeBench = Callable[..., Bench]
@@ -62,6 +62,25 @@ def test_R10_possdup_and_possresend_are_kept(bench: MakeBench) -> None:
         (2, False, True, False),
         (3, True, False, False),
     ]
+
+
+@pytest.mark.rule("R10")
+def test_R10_the_type_of_what_is_held_is_kept_whatever_it_is(bench: MakeBench) -> None:
+    """Any bytes but SOH, in each of its four places."""
+    b = bench()
+    values = [bytes([byte]) for byte in (0x02, 0x3D, 0x55, 0x2A, 0x7F, 0x80, 0xAA, 0xD5, 0xFF)]
+    types = [value * length for value in values for length in (1, 2, 3, 4)]
+    types += [b"ABCD"[:place] + value + b"ABCD"[place + 1 :] for value in values for place in range(4)]
+    for start in range(1, 8 * len(types), 8 * 2):
+        some = types[start // 8 :][:2]
+        if some:
+            begin = b.expected
+            held = [
+                frame(encode([(35, kind), (49, PEER.sender), (56, PEER.target), (34, begin + place)]))
+                for place, kind in enumerate(some, 1)
+            ]
+            b.feed(*held, b.order(begin))
+    assert [d.msg_type for d in b.delivered if d.msg_type != "D"] == [kind.decode("latin-1") for kind in types]
 
 
 @pytest.mark.rule("R10a")
@@ -246,6 +265,21 @@ def test_R10d_consumed_numbers_inside_a_release(bench: MakeBench) -> None:
 @pytest.mark.rule("R10d")
 def test_R10d_beyond_the_window(bench: MakeBench) -> None:
     assert bench(window=2).feed(PEER.resend_request(3)) == ["deliver 3 early", "request 1-0 R11", "R10d 3 -> 1"]
+
+
+@pytest.mark.rule("R10e")
+def test_R10e_a_held_gap_fill_may_go_to_any_number(bench: MakeBench) -> None:
+    b = bench()
+    for number in [int(str(digit) * length) for length in range(1, 11) for digit in range(1, 10)]:
+        if 2 < number <= MAX_SEQ:
+            b.device.disconnect(0)
+            b.device.set_expected(0, 1)
+            b.device.connect(0, phase=Phase.ACTIVE)
+            b.feed(b.peer.gap_fill(2, number))
+            assert b.feed(b.order(1)) == [
+                *("deliver 1", f"held_gap_fill 2 {number}", f"recovered {number}", f"R8 1 -> {number}"),
+            ]
+            assert b.expected == number
 
 
 @pytest.mark.rule("R10e", "R12")

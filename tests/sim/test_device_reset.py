@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tag34.contract import Phase, Policy
-from tag34.device import Device
+from tag34.contract import EventCode, Phase, Policy
+from tag34.device import Device, EventRecord
 from tag34_sim.differential import compare
 from tag34_sim.messages import Field, Peer, encode
 from tag34_sim.sim_device import SimDevice
@@ -146,3 +146,23 @@ def test_after_a_reset_a_session_is_configured_again() -> None:
         assert gateware.state(0).phase is Phase.CLOSED
         gateware.receive(0, peer.order(2))
         assert [record.rule.id for record in gateware.poll()] == ["R1"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_after_a_reset_no_gap_is_told_of_what_was_read_before(width: int) -> None:
+    """Of a message of which the number was read, and nothing else."""
+    gateware = devices("shared", width)[1]
+    peer = Peer()
+    sessions = range(gateware.info.sessions)
+    with gateware:
+        for _ in range(2):
+            for session in sessions:
+                gateware.configure(session, peer.config(early_gap=True))
+                gateware.connect(session, phase=Phase.ACTIVE)
+            gateware.receive_all((session, b"between messages") for session in sessions)
+            assert gateware.poll() == []
+            message = peer.order(9)
+            gateware.receive_all((session, message[:-20]) for session in sessions)
+            told = [record for record in gateware.poll() if isinstance(record, EventRecord)]
+            assert [(event.code, event.session) for event in told] == [(EventCode.GAP, n) for n in sessions]
+            gateware.reset()

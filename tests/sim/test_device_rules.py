@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tag34.contract import Phase, Policy
-from tag34_sim.messages import Peer, frame
+from tag34.contract import REGISTERS, Phase, Policy, Rule
+from tag34.device import MessageRecord, open_device
+from tag34_sim.messages import Field, Peer, encode, frame
+from tag34_sim.sim_device import SimDevice
 from tests.sim.bench import Bench
+from tests.sim.conftest import WIDTHS
 
 MakeBench = Callable[..., Bench]
 
@@ -84,6 +87,33 @@ def test_R2_another_session_s_message(bench: MakeBench, other: Peer) -> None:
 def test_R2_a_missing_comp_id(bench: MakeBench, tag: bytes) -> None:
     body = PEER.order(1)[:-7].replace(tag, b"").split(b"\x01", 2)[2]
     assert bench().feed(frame(body)) == ["R2 1 -> 1"]
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_R2_the_gateware_compares_all_bits_of_a_name(width: int) -> None:
+    """The driver configures ASCII only; what is compared is bytes."""
+    with open_device("sim:", width=width) as device:
+        assert isinstance(device, SimDevice)
+        peer = Peer(sender="NAME")
+        device.configure(0, peer.config())
+        for value in (0x80, 0xFF, 0xAA, 0xD5):
+            name = bytes([value]) * 4
+            for index, byte in enumerate(name):
+                device.core.write(REGISTERS["IDENT"].address, byte | index << 8 | 2 << 14)
+            for flipped in (0, *(1 << bit for bit in range(8))):
+                for place in range(4):
+                    received = bytearray(name)
+                    received[place] ^= flipped
+                    if received[place] == 1:
+                        continue
+                    device.disconnect(0)
+                    device.set_expected(0, 1)
+                    device.connect(0, phase=Phase.ACTIVE)
+                    fields: list[Field] = [(35, "D"), (49, bytes(received)), (56, peer.target), (34, 1)]
+                    device.receive(0, frame(encode(fields)))
+                    [judged] = [record for record in device.poll() if isinstance(record, MessageRecord)]
+                    assert judged.rule is (Rule.R2 if flipped else Rule.R8)
 
 
 # R3

@@ -624,6 +624,19 @@ def test_R17_each_session_has_its_own_header_and_numbers(stage: Stage) -> None:
 
 
 @pytest.mark.rule("S2", "R17")
+def test_R17_each_session_has_its_own_number_whatever_it_is(lanes: Lanes) -> None:
+    numbers = [int(str(digit) * length) for length in range(1, 11) for digit in range(1, 10)]
+    numbers = [number for number in numbers if number < MAX_SEQ]
+    for start in range(len(numbers)):
+        for lane in lanes:
+            lane.device.set_next_out(lane.session, numbers[(start + 7 * lane.session) % len(numbers)])
+        for lane in lanes:
+            number = numbers[(start + 7 * lane.session) % len(numbers)]
+            assert lane.state.next_out == number
+            assert lane.send("0").seq == number
+
+
+@pytest.mark.rule("S2", "R17")
 def test_R17_replays_and_requests_of_one_session_take_no_number_of_another(lanes: Lanes) -> None:
     for turn in range(1, 4):
         for lane in lanes:
