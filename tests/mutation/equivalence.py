@@ -7,6 +7,7 @@ payload counts while it is valid, an address while something is written or read 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,7 +102,6 @@ def write(folder: Path) -> None:
     """The core in whose netlist (``planted.il`` in ``folder``) faults are planted, as formulas (``core.smt2``).
     SolverError if Yosys does not write it."""
     planted = parse((folder / "planted.il").read_text(encoding="utf-8"))
-    (folder / KNOWN).unlink(missing_ok=True)
     (folder / "boxed.il").write_text(boxed(planted), encoding="utf-8")
     yosys(SCRIPT.format(top=TOP, box=BOX), folder, "smt", FORMULAS)
 
@@ -166,14 +166,16 @@ def possible(system: System) -> list[Any]:
 
 
 def known(folder: Path) -> list[Any]:
-    """What holds in all states of the core whose formulas are in ``folder``: of an earlier call, if there was one."""
+    """What holds in all states of the core whose formulas are in ``folder``: found once, as it takes minutes."""
+    sources = [folder / FORMULAS, Path(invariants.__file__), Path(__file__)]
+    head = f"; of {hashlib.sha256(b''.join(path.read_bytes() for path in sources)).hexdigest()}\n"
     path = folder / KNOWN
     solver = z3.Solver()
-    if path.exists():
-        solver.from_string(path.read_text(encoding="utf-8"))
-    else:
+    if not path.exists() or not path.read_text(encoding="utf-8").startswith(head):
         solver.add(*possible(system(folder)))
-        path.write_text(solver.sexpr(), encoding="utf-8")
+        path.write_text(head + solver.sexpr(), encoding="utf-8")
+    else:
+        solver.from_string(path.read_text(encoding="utf-8"))
     return list(solver.assertions())
 
 
