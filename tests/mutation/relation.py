@@ -23,7 +23,7 @@ from .faults import Fault
 from .invariants import ALONE, MEMORY, WORD, spans_of
 
 #: A fault that makes more bits differ, or takes more rounds, is not proved; claims with two conditions are made of few.
-BITS, BITS_OF_PAIRS, ROUNDS = 16, 8, 60
+BITS, BITS_OF_PAIRS, ROUNDS = 16, 8, 150
 #: How much z3 may try for one answer; the usual one takes a tenth of it.
 EFFORT = 5_000_000
 #: Numbers of conditions and the values that they have.
