@@ -166,10 +166,15 @@ class Campaign:
             return str(mutants.library(Shape(**SHAPES[name]), text))
 
         self._tell(f"{len(self.faults)} faults; building {len(SHAPES)} cores with them")
-        for name, path in fan_out(build, SHAPES, self._jobs, 3600):
-            if isinstance(path, Broken):
-                raise RuntimeError(f"the core of the shape {name} cannot be built: {path.reason}")
+        for name, path in self._each(build, SHAPES, "the core of the shape {} cannot be built"):
             self._libraries[Shape(**SHAPES[name])] = Path(path)
+
+    def _each(self, work: Callable[[Any], Any], items: Iterable[Any], failure: str) -> Iterable[tuple[Any, Any]]:
+        """``work`` on each item, in children. RuntimeError, with what ``failure`` says of an item, if one breaks."""
+        for item, said in fan_out(work, items, self._jobs, 3600):
+            if isinstance(said, Broken):
+                raise RuntimeError(f"{failure.format(item)}: {said.reason}")
+            yield item, said
 
     def _stages(self, tests: Suite) -> dict[int, Fate]:
         fates: dict[int, Fate] = {}
@@ -288,21 +293,19 @@ class Campaign:
             equivalence.write(self._build / name)
             return len(equivalence.known(self._build / name))
 
-        # That of the reference takes longest.
-        for name, said in fan_out(know, sorted(SHAPES, key=lambda n: n != REFERENCE) if left else (), self._jobs, 3600):
-            if isinstance(said, Broken):
-                raise RuntimeError(f"nothing is known of the shape {name}: {said.reason}")
+        # The reference first: what is known of it takes longest, and most can be told in it.
+        shapes = sorted(SHAPES, key=lambda name: name != REFERENCE)
+        for _ in self._each(know, shapes if left else (), "nothing is known of the shape {}"):
+            pass
         # One shape after another: what can be told in the first one, the others need not be asked about.
-        for name in sorted(SHAPES, key=lambda name: name != REFERENCE):
+        for name in shapes:
             here = [fault for fault in self._planted[name] if fault.number in left]
             shares = [here[part :: self._jobs] for part in range(min(self._jobs, len(here)))]
 
             def prove(part: int, name: str = name, shares: list[list[Fault]] = shares) -> list[int]:
                 return sorted(relation.proved(shares[part], self._build / name))
 
-            for part, said in fan_out(prove, range(len(shares)), self._jobs, 3600):
-                if isinstance(said, Broken):
-                    raise RuntimeError(f"no proofs of the shape {name}: {said.reason}")
+            for part, said in self._each(prove, range(len(shares)), f"no proofs of the shape {name}, part {{}}"):
                 left -= {fault.number for fault in shares[part]} - set(said)
             self._tell(f"equivalence: {len(left)} of {len(unknown)} not told apart in {name}")
         for number in unknown:

@@ -141,7 +141,8 @@ def system(folder: Path) -> System:
     solver.add(starts)
     if solver.check() != z3.sat:
         raise ValueError(f"{folder / FORMULAS}: the registers cannot start")
-    initial = [solver.model().eval(register, model_completion=True) for register in kept[0::2]]
+    start_values = solver.model()
+    initial = [start_values.eval(register, model_completion=True) for register in kept[0::2]]
     return System(told[0], inputs, outputs, kinds, kept[0::2], kept[1::2], initial)
 
 

@@ -164,6 +164,11 @@ class Beside:
                 return verdict
         return False
 
+    @property
+    def differs(self) -> bool:
+        """Whether the cores have been found to keep something different."""
+        return bool(self._claims)
+
     def _round(self) -> bool | None:
         """Throw out what does not follow. True: all claims do. False: the cores can be told apart, or it is not
         known."""
@@ -262,4 +267,15 @@ def proved(faults: Collection[Fault], folder: Path) -> set[int]:
     """The numbers of those faults that make no difference; ``folder`` has the formulas with all of them planted, and
     what is known of the core's states."""
     core = Core(equivalence.system(folder), equivalence.known(folder))
-    return {fault.number for fault in faults if any(Beside(core, fault.number, pairs=p).same() for p in (False, True))}
+    return {fault.number for fault in faults if _makes_none(core, fault.number)}
+
+
+def _makes_none(core: Core, number: int) -> bool:
+    """Whether a fault makes no difference. What can be told while the cores keep the same, no claim makes good."""
+    for pairs in (False, True):
+        beside = Beside(core, number, pairs=pairs)
+        if beside.same():
+            return True
+        if not beside.differs:
+            return False
+    return False

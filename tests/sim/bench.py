@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tag34.contract import EventCode, Phase
+from tag34.contract import MAX_SEQ, EventCode, Phase
 from tag34.device import DeliverRecord, Device, EventRecord, MessageRecord, Record, SentRecord, SessionState
 from tag34_sim.messages import Peer
 
 #: Milliseconds since 1970 at which benches start: 2024-02-29 23:59:59.
 START_MS = 1_709_251_199_000
+#: Numbers of one digit written again and again: each digit in each place.
+ALL_DIGITS = [number for length in range(1, 11) for digit in "123456789" if (number := int(digit * length)) <= MAX_SEQ]
 
 
 def tell(record: Record) -> str:

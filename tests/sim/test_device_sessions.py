@@ -13,7 +13,7 @@ from tag34.contract import MAX_SEQ, Phase, Policy
 from tag34.device import DeviceError, Record, SentRecord
 from tag34_sim.golden import compose, sending_time
 from tag34_sim.messages import Field, Peer, checksummed, cut, damaged_checksum, encode, frame
-from tests.sim.bench import Bench, Stage, tell
+from tests.sim.bench import ALL_DIGITS, Bench, Stage, tell
 
 #: One peer for each session of the device: other versions, other names, one of them the beginning of another.
 PEERS = [
@@ -625,13 +625,11 @@ def test_R17_each_session_has_its_own_header_and_numbers(stage: Stage) -> None:
 
 @pytest.mark.rule("S2", "R17")
 def test_R17_each_session_has_its_own_number_whatever_it_is(lanes: Lanes) -> None:
-    numbers = [int(str(digit) * length) for length in range(1, 11) for digit in range(1, 10)]
-    numbers = [number for number in numbers if number < MAX_SEQ]
-    for start in range(len(numbers)):
-        for lane in lanes:
-            lane.device.set_next_out(lane.session, numbers[(start + 7 * lane.session) % len(numbers)])
-        for lane in lanes:
-            number = numbers[(start + 7 * lane.session) % len(numbers)]
+    for start in range(len(ALL_DIGITS)):
+        numbers = [ALL_DIGITS[(start + 7 * lane.session) % len(ALL_DIGITS)] for lane in lanes]
+        for lane, number in zip(lanes, numbers, strict=True):
+            lane.device.set_next_out(lane.session, number)
+        for lane, number in zip(lanes, numbers, strict=True):
             assert lane.state.next_out == number
             assert lane.send("0").seq == number
 
