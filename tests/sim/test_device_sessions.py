@@ -338,14 +338,14 @@ def test_R17_one_that_is_halted_or_closed_stops_no_other(lanes: Lanes) -> None:
 def test_R17_counters_are_each_sessions_own(lanes: Lanes) -> None:
     for lane in lanes:
         seq = lane.expected
-        lane.feed(b"z" * lane.session, *(lane.order(seq + at) for at in range(lane.session)), lane.order(1000))
+        lane.feed(b"z" * (lane.session + 1), *(lane.order(seq + at) for at in range(lane.session)), lane.order(1000))
         lane.feed(*[damaged_checksum(lane.order(1))] * (lane.session + 1))
     for lane in lanes:
         counted = {name: count for name, count in lane.device.counters(lane.session).items() if count}
-        want = {"R8": lane.session, "R10b": 1, "F3": lane.session + 1, "skipped": lane.session}
+        want = {"R8": lane.session, "R10b": 1, "F3": lane.session + 1, "skipped": lane.session + 1}
         assert counted == {name: count for name, count in want.items() if count}
     lanes[3].reconnect()
-    assert [lane.device.counters(lane.session)["skipped"] for lane in lanes] == [0, 1, 2, 0, 4]
+    assert [lane.device.counters(lane.session)["skipped"] for lane in lanes] == [1, 2, 3, 0, 5]
 
 
 @pytest.mark.rule("R17", "R15")
@@ -535,6 +535,21 @@ def test_R17_timers_run_for_each_session(stage: Stage) -> None:
     ]
     assert [lane.phase for lane in lanes] == [Phase.ACTIVE, Phase.HALTED, Phase.ACTIVE, Phase.HALTED, Phase.ACTIVE]
     assert lanes[3].requests == [(1, 999999)]
+
+
+@pytest.mark.rule("R14", "R17")
+def test_R17_timers_of_the_others_run_on_when_one_stops(stage: Stage) -> None:
+    """One range after the other is closed: as many as there are, down to the last."""
+    lanes = connected(stage, resend_timeout=5, resend_retries=255)
+    for lane in lanes:
+        lane.feed(lane.order(lane.expected + 1))
+    for closed in [1, 4, 0, 3]:
+        stage.wait(5)
+        for lane in lanes:
+            assert [line.split()[-1] for line in lane.story()] == ["R14"] * lane.state.recovery
+        lanes[closed].feed(lanes[closed].order(lanes[closed].expected))
+    stage.wait(5)
+    assert [len(lane.story()) for lane in lanes] == [0, 0, 1, 0, 0]
 
 
 @pytest.mark.rule("R14", "S2", "S4", "R17")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tag34.contract import EventCode, Phase
+from tag34.contract import REGISTERS, EventCode, Phase
 from tag34.device import EventRecord, SentRecord, open_device
 from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, damaged_checksum, encode, frame
@@ -115,6 +115,73 @@ def test_S6_a_request_that_waits_is_dropped_with_its_connection_and_asked_again(
         gateware.disconnect(0)
     assert left[True] > 10
     assert left[False] > 10
+
+
+@pytest.mark.rule("R15", "S6")
+def test_S6_a_request_leaves_whole_or_not_at_all(gateware: SimDevice) -> None:
+    """The new connection comes at every cycle around that in which the request's first byte leaves."""
+    message = PEER.order(3)
+    left = {True: 0, False: 0}
+    for turn in range(120):
+        cycles = len(message) - 5 + turn % 40
+        gateware.stalls(turn, 0.0, [0.0, 0.9, 0.95][turn // 40])
+        b = Bench(gateware)
+        gateware.set_next_out(0, 1)
+        gateware.core.receive(0, message)
+        gateware.core.run(cycles)
+        gateware.connect(0, phase=Phase.ACTIVE)
+        if not b.story():
+            continue  # the message had not come to its end
+        request = compose(CONFIG, "2", 1, NOW, b"7=1\x0116=0\x01")
+        assert [record.data for record in b.sent] in ([request], []), f"after {cycles} cycles"
+        left[bool(b.sent)] += 1
+        assert b.state.next_out == len(b.sent) + 1
+        assert b.feed(b.order(2)) == ["request 1-0 R11", "R10 2 -> 1"]
+        assert b.sent[-1].data == compose(CONFIG, "2", len(b.sent), NOW, b"7=1\x0116=0\x01")
+        gateware.disconnect(0)
+    assert left[True]
+    assert left[False]
+
+
+@pytest.mark.rule("R14")
+def test_R14_a_tick_at_every_cycle_of_a_message_that_moves_expected(many: SimDevice) -> None:
+    """The timer has run out before it, or is started anew by it; never both."""
+    stories = set()
+    for cycles in range(len(PEER.order(1)) - 8, len(PEER.order(1)) + 40):
+        stage = Stage(many)
+        lanes = [Bench(stage, n, peer=PEER, resend_timeout=2) for n in range(many.info.sessions)]
+        for lane in lanes:
+            assert lane.feed(lane.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
+            lane.wait(1)
+            many.core.receive(lane.session, lane.order(1))
+            many.core.run(cycles)
+            many.core.write(REGISTERS["TICK"].address, 1)
+            assert many.core.run(1 << 20)
+            stories.add(tuple(lane.story()))
+            many.disconnect(lane.session)
+    moved = ("deliver 1", "R8 1 -> 2")
+    assert stories == {("request 1-0 R14", *moved), moved}
+
+
+@pytest.mark.rule("F6", "R17")
+def test_F6_a_new_connection_at_every_cycle_of_the_turns_of_others(many: SimDevice) -> None:
+    """What there was of a message is forgotten, whatever the others are just doing."""
+    stage = Stage(many)
+    lanes = [Bench(stage, n, peer=Peer(sender=f"PEER{n}")) for n in range(many.info.sessions)]
+    connecting = lanes[2]
+    for cycles in range(40):
+        assert connecting.feed(connecting.order(1)[:50]) == []
+        turns = [(other, other.expected, other.order(other.expected)) for other in (lanes[1], lanes[4])]
+        for at in range(0, 96, 16):
+            for other, _, message in turns:
+                many.core.receive(other.session, message[at : at + 16])
+        many.core.run(cycles)
+        many.connect(2, phase=Phase.ACTIVE)
+        many.set_expected(2, 1)
+        assert connecting.feed(connecting.order(1)) == ["deliver 1", "R8 1 -> 2"], f"after {cycles} cycles"
+        many.set_expected(2, 1)
+        for other, seq, message in turns:
+            assert other.feed(message[96:]) == [f"deliver {seq}", f"R8 {seq} -> {seq + 1}"]
 
 
 @pytest.mark.rule("R17", "S3")
