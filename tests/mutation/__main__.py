@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
     whole = options.sample is None and not options.component and options.seed == DEFAULT_SEED
     if whole:
         PAGE.write_text(report.page(faults, fates, options.seed), encoding="utf-8")
-    tell("\n".join(report.table(faults, fates)))
+    tell("\n".join([*report.table(faults, fates), report.summary(faults, fates)]))
     for fault in report.survivors(faults, fates):
         tell(f"survived: {fault}\n    {report.reason(fault) or 'nobody says why'}")
     wrong = report.complaints(faults, fates, whole)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from .children import Broken, fan_out
 from .faults import Fault, pick, place, plant, transfer
 from .netlist import prepare
 from .scenarios import Script, scripts
-from .suite import ROOT, Suite
+from .suite import ROOT, Suite, file_of
 from .survivors import reason
 
 #: Faults are picked in the shape that has most in it.
@@ -102,14 +102,13 @@ def sources(*paths: str) -> str:
 
 
 def depends(stage: str, by: str) -> str:
-    """A hash of what it depends on that ``by`` killed a fault, or, if it is empty, that nothing did: the source of a
-    test, or of all."""
+    """A hash of what it depends on that ``by``, a test, killed a fault, or that none of a file did; or what scenarios
+    say."""
     if stage.endswith("scenario"):
         return sources("tests/mutation/scenarios.py", "tests/sim/test_differential.py")
-    test = by.partition("::")[0]
-    if test != by:
-        return sources(test, "tests/sim/conftest.py", "tests/sim/bench.py")
-    return sources("tests/sim")
+    file = file_of(by)
+    # A core that hangs names no test.
+    return sources(file if (ROOT / file).is_file() else "tests/sim", "tests/sim/conftest.py", "tests/sim/bench.py")
 
 
 class Campaign:
@@ -193,7 +192,7 @@ class Campaign:
             fates[number] = Fate("scenario", by)
         for number in self._equivalents(left()):
             fates[number] = Fate("equivalent")
-        for number, by in self._stage("test", without_reason(), lambda number: self._tests(number, tests), SECONDS):
+        for number, by in self._tested(without_reason(), tests):
             fates[number] = Fate("test", by)
         further = self._stage("further scenario", without_reason(), lambda n: self._scenarios(n, others), SECONDS)
         for number, by in further:
@@ -228,7 +227,7 @@ class Campaign:
 
         def kill(number: int) -> str:
             stage, by = killers[number]
-            return self._tests(number, tests, by) if stage == "test" else self._scenarios(number, [by_name[by]])
+            return self._tests(number, tests, [by]) if stage == "test" else self._scenarios(number, [by_name[by]])
 
         self._tell(f"{len(fates)} faults known to be killed, {len(killers)} were killed before something changed")
         for number, said in fan_out(kill, killers, self._jobs, SECONDS_AGAIN):
@@ -241,7 +240,8 @@ class Campaign:
     def _stage(
         self, stage: str, faults: list[Fault], work: Callable[[int], str], seconds: int
     ) -> Iterable[tuple[int, str]]:
-        """What killed which faults: what is known from before, and what ``work`` says of the others and of no fault."""
+        """What scenarios killed which faults: what is known from before, and what ``work`` says of the others and of no
+        fault."""
         found: dict[int, str] = {}
         missing = []
         for number in (0, *(fault.number for fault in faults)):
@@ -252,17 +252,46 @@ class Campaign:
             else:
                 missing.append(number)
         self._tell(f"{stage}s: {len(faults)} faults, {len(found)} known")
+        for number, by in self._found(stage, missing, work, seconds):
+            found[number] = by
+            self._keep(number, stage, by)
+        return [(number, by) for number, by in found.items() if by]
+
+    def _tested(self, faults: list[Fault], tests: Suite) -> Iterator[tuple[int, str]]:
+        """Which test killed which faults. A file of tests that told nothing, and has not changed, is not run again."""
+        unknown = {
+            number: [
+                file
+                for file in tests.files
+                if self._store.get(self._key(number, "test", file)) != depends("test", file)
+            ]
+            for number in (0, *(fault.number for fault in faults))
+        }
+        missing = [number for number, files in unknown.items() if files]
+        self._tell(f"tests: {len(faults)} faults, {len(unknown) - len(missing)} known")
+        for number, by in self._found("test", missing, lambda n: self._tests(n, tests, unknown[n]), SECONDS):
+            if by:
+                self._keep(number, "test", by)
+                yield number, by
+            else:
+                for file in unknown[number]:
+                    self._store.put(self._key(number, "test", file), depends("test", file))
+
+    def _found(
+        self, stage: str, missing: Collection[int], work: Callable[[int], str], seconds: int
+    ) -> Iterator[tuple[int, str]]:
+        """What ``work`` says of each, as it comes."""
+        killed = 0
         for done, (number, said) in enumerate(fan_out(work, missing, self._jobs, seconds), 1):
             if isinstance(said, Broken) and said.raised:
                 raise RuntimeError(f"fault {number}: {said.reason}")
             by = said.reason if isinstance(said, Broken) else said
             if number == 0 and by:
                 raise RuntimeError(f"the core without a fault does not pass: {by}")
-            found[number] = by
-            self._keep(number, stage, by)
+            killed += bool(by)
+            yield number, by
             if done % 25 == 0:
-                self._tell(f"{stage}s: {done} of {len(missing)}, {sum(map(bool, found.values()))} killed")
-        return [(number, by) for number, by in found.items() if by]
+                self._tell(f"{stage}s: {done} of {len(missing)}, {killed} killed")
 
     def _scenarios(self, number: int, scripts: Iterable[Script]) -> str:
         """Which scenario tells the fault, if one does."""
@@ -276,10 +305,10 @@ class Campaign:
                     return script.name
         return ""
 
-    def _tests(self, number: int, tests: Suite, only: str = "") -> str:
-        """Which test tells the fault, if one does; ``only``: its name is known."""
+    def _tests(self, number: int, tests: Suite, names: Collection[str]) -> str:
+        """Which test of these names, or in files of these names, tells the fault, if one does."""
         with mutants.instead(self._libraries, number):
-            return tests.run(only)
+            return tests.run(names)
 
     def _equivalents(self, faults: list[Fault]) -> set[int]:
         """The faults that are proved to make no difference, in each of the shapes that they are planted in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,11 @@ def concerns(item: pytest.Item) -> bool:
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     url, options = parameters.get("device") or parameters.get("stage") or ("sim:", {"width": 1})
     return bool(url == "sim:" and options["width"] == parameters.get("width", 1) == 1)
+
+
+def file_of(test: str) -> str:
+    """Where a test is, by its name."""
+    return test.partition("::")[0]
 
 
 class Suite:
@@ -64,11 +69,18 @@ class Suite:
             self.error = error
         return True
 
-    def run(self, only: str = "") -> str:
-        """Run the tests, or the one named ``only``, in a child: the first one that fails, empty if none does."""
+    @property
+    def files(self) -> list[str]:
+        """The files that the tests are in, those first that say most in little time."""
+        assert self._session is not None
+        return list(dict.fromkeys(map(file_of, (item.nodeid for item in self._session.items))))
+
+    def run(self, names: Collection[str]) -> str:
+        """Run the tests of these names, or in files of these names, in a child: the first one that fails, empty if
+        none does."""
         session = self._session
         assert session is not None
-        items = [item for item in session.items if only in ("", item.nodeid)]
+        items = [item for item in session.items if item.nodeid in names or file_of(item.nodeid) in names]
         for item, following in zip(items, [*items[1:], None], strict=True):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:

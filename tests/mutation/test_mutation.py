@@ -22,7 +22,7 @@ from tests.mutation.children import Broken, fan_out
 from tests.mutation.faults import COMPONENTS, MODES, Fault
 from tests.mutation.netlist import Netlist, parse, prepare
 from tests.mutation.scenarios import scripts
-from tests.mutation.survivors import Named
+from tests.mutation.survivors import Kind, Named
 from tests.sim.test_differential import SHAPES
 
 SMALL = Shape(**SHAPES["small"])
@@ -239,7 +239,7 @@ def test_what_is_known_is_kept(tmp_path: Path) -> None:
 KILLED = [fault(number, "same", "A", "inv") for number in range(1, 20)]
 SURVIVOR = fault(20, "gate", "B", "const1", "checksum")
 FATES = {one.number: Fate("scenario", "x") for one in KILLED} | {20: Fate("survived")}
-NAMED = Named("checksum", "receive/framer.py", "", r"or B\[0\] - const1", "nobody looks there")
+NAMED = Named("checksum", "receive/framer.py", "", r"or B\[0\] - const1", Kind.LONG, "it would take weeks")
 
 
 def test_a_survivor_needs_a_reason() -> None:
@@ -262,6 +262,11 @@ def test_the_score_leaves_out_what_is_equivalent() -> None:
     low = "only 94.7% were killed, 95% is the goal"
     assert report.complaints(planted, FATES, True, [NAMED]) == [low]
     assert report.complaints(planted, {**FATES, 20: Fate("equivalent")}, True, []) == []
+    equal = replace(NAMED, kind=Kind.EQUAL)
+    assert report.complaints(planted, FATES, True, [equal]) == [], "what is said to make no difference does not count"
+    few = [*KILLED[:8], SURVIVOR]
+    least = "only 88.9% of what is not proved equivalent were killed, 90% is the least"
+    assert report.complaints(few, FATES, True, [equal]) == [least], "but not too much may be said"
     last = report.rows(planted, {**FATES, 20: Fate("equivalent")})[-1]
     assert (last.planted, last.scenarios, last.equivalent, last.score) == (19, 18, 1, 1.0)
     assert report.page(planted, FATES, 34).count("| checksum |") == 2

@@ -51,6 +51,15 @@ def test_R11_a_gap_is_told_before_the_comp_ids_are_read(bench: Make) -> None:
     assert line.feed(message[behind(message, 34) :]) == ["request 1-0 R11", "R10 3 -> 1"]
 
 
+@pytest.mark.rule("R11", "R17")
+def test_R11_a_gap_is_told_once_whatever_is_read_behind_its_number(stage: Stage) -> None:
+    line = Bench(stage, 3, early_gap=True)
+    header: list[Field] = [(34, 3), (49, line.peer.sender), (43, "Y"), (56, line.peer.target), (97, "Y")]
+    message = frame(encode([(35, "D"), *header, (52, "20240229-23:59:59")]), begin_string=line.peer.begin_string)
+    told = [text for byte in message for text in line.feed(bytes([byte]))]
+    assert told == ["gap 3 1", "request 1-0 R11", "R10 3 -> 1"]
+
+
 @pytest.mark.rule("R11")
 def test_R11_nothing_is_told_early_unless_it_is_wanted(bench: Make) -> None:
     line = bench()

@@ -556,3 +556,19 @@ def test_set_expected_forgets_window_recovery_and_requests(bench: MakeBench) -> 
     assert (state.expected, state.highest, state.recovery, state.phase) == (2, 1, False, Phase.ACTIVE)
     assert b.feed(b.order(2)) == ["deliver 2", "R8 2 -> 3"]
     assert b.feed(PEER.gap_fill(1, 9, possdup=True)) == ["R9a 1 -> 3"]
+
+
+@pytest.mark.rule("R16a", "R9a", "R9b", "R3b", "R7a")
+def test_R16a_the_end_of_the_numbers_is_told_once(bench: MakeBench) -> None:
+    """What arrives on the next connection, and moves nothing, does not tell of it again."""
+    b = bench(expected=MAX_SEQ)
+    assert b.feed(b.order(MAX_SEQ))[1] == f"seq_exhausted {MAX_SEQ} R16a"
+    for message, want in (
+        (b.order(5, possdup=True), [f"R9a 5 -> {MAX_SEQ + 1}"]),
+        (PEER.gap_fill(5, 9, possdup=True), [f"R9a 5 -> {MAX_SEQ + 1}"]),
+        (PEER.reset(3, seq=8), [f"R3b 8 -> {MAX_SEQ + 1}"]),
+        (PEER.message("D", "x"), [f"halted {MAX_SEQ + 1} R4", f"R4 none -> {MAX_SEQ + 1}"]),
+        (b.order(5), [f"halted {MAX_SEQ + 1} R9b", f"R9b 5 -> {MAX_SEQ + 1}"]),
+    ):
+        b.reconnect()
+        assert b.feed(message) == want

@@ -494,6 +494,17 @@ def test_R8_in_order_is_delivered(bench: MakeBench, msg_type: str) -> None:
     assert (b.expected, b.highest) == (2, 1)
 
 
+@pytest.mark.rule("R7", "R8", "R9a", "R10")
+def test_R8_a_new_number_counts_in_a_sequence_reset_alone(bench: MakeBench) -> None:
+    """36 and 123 in any other message are the application's."""
+    b = bench()
+    fields: list[Field] = [(36, 9), (123, "Y")]
+    assert b.feed(PEER.message("D", 1, fields)) == ["deliver 1", "R8 1 -> 2"]
+    assert b.feed(PEER.message("D", 1, fields, possdup=True)) == ["R9a 1 -> 2"]
+    assert b.feed(PEER.message("D", 3, fields)) == ["request 2-0 R11", "R10 3 -> 2"]
+    assert b.feed(PEER.message("0", 2, fields)) == ["deliver 2", "deliver 3", "recovered 4", "R8 2 -> 4"]
+
+
 @pytest.mark.rule("R8")
 def test_R8_possdup_does_not_matter(bench: MakeBench) -> None:
     b = bench()
