@@ -558,7 +558,7 @@ def test_set_expected_forgets_window_recovery_and_requests(bench: MakeBench) -> 
     assert b.feed(PEER.gap_fill(1, 9, possdup=True)) == ["R9a 1 -> 3"]
 
 
-@pytest.mark.rule("R16a", "R9a", "R9b", "R3b", "R7a")
+@pytest.mark.rule("R3b", "R4", "R9a", "R9b", "R16a")
 def test_R16a_the_end_of_the_numbers_is_told_once(bench: MakeBench) -> None:
     """What arrives on the next connection, and moves nothing, does not tell of it again."""
     b = bench(expected=MAX_SEQ)
