@@ -152,20 +152,20 @@ def data(faults: Sequence[Fault], fates: Mapping[int, Fate], seed: int) -> dict[
     return {
         "seed": seed,
         "components": {row.name: {**vars(row), "score": row.score} for row in rows(faults, fates)},
-        "faults": [
-            {
-                "number": fault.number,
-                "component": fault.component,
-                "what": fault.what,
-                "source": fault.source,
-                "code": fault.code,
-                "fate": fates[fault.number].how,
-                "by": fates[fault.number].by,
-                "kind": entry.kind.name.lower()
-                if (entry := spoken_of(fault)) and fates[fault.number].how == "survived"
-                else "",
-                "reason": reason(fault) if fates[fault.number].how == "survived" else "",
-            }
-            for fault in faults
-        ],
+        "faults": [_told(fault, fates[fault.number]) for fault in faults],
+    }
+
+
+def _told(fault: Fault, fate: Fate) -> dict[str, Any]:
+    entry = spoken_of(fault) if fate.how == "survived" else None
+    return {
+        "number": fault.number,
+        "component": fault.component,
+        "what": fault.what,
+        "source": fault.source,
+        "code": fault.code,
+        "fate": fate.how,
+        "by": fate.by,
+        "kind": entry.kind.name.lower() if entry else "",
+        "reason": entry.reason if entry else "",
     }
