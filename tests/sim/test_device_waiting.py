@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tag34.contract import REGISTERS, EventCode, Phase
+from tag34.contract import REGISTERS, Command, EventCode, Phase
 from tag34.device import EventRecord, SentRecord, open_device
 from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, damaged_checksum, encode, frame
 from tag34_sim.sim_device import SimDevice
 from tests.sim.bench import START_MS, Bench, Stage, tell
-from tests.sim.conftest import SHARED
+from tests.sim.conftest import SHARED, WIDTHS
 
 PEER = Peer()
 CONFIG = PEER.config()
@@ -161,6 +161,36 @@ def test_R14_a_tick_at_every_cycle_of_a_message_that_moves_expected(many: SimDev
             many.disconnect(lane.session)
     moved = ("deliver 1", "R8 1 -> 2")
     assert stories == {("request 1-0 R14", *moved), moved}
+
+
+@pytest.mark.rule("R14", "R17")
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("beat_by_beat", [True, False])
+def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(width: int, beat_by_beat: bool) -> None:
+    """Shortest messages of four sessions, one behind the other, or a beat of each in turn."""
+    with open_device("sim:", width=width, **SHARED) as many:
+        assert isinstance(many, SimDevice)
+        stage = Stage(many)
+        lanes = [Bench(stage, n, peer=Peer(sender="ABCDE"[n], target="T"), resend_timeout=1) for n in range(5)]
+        quiet = lanes.pop()
+        quiet.feed(quiet.order(3))
+        for seq in range(1, 100):
+            messages = [frame(encode([(35, 0), (49, lane.peer.sender), (56, "T"), (34, seq)])) for lane in lanes]
+            size = width if beat_by_beat else len(messages[0])
+            for at in range(0, len(messages[0]), size):
+                for lane, message in zip(lanes, messages, strict=True):
+                    many.core.receive(lane.session, message[at : at + size])
+        many.core.run(200)
+        many.core.write(REGISTERS["TICK"].address, 1)
+        many.core.run(300)
+        assert quiet.story() == ["request 1-0 R14"]
+        many.core.write(REGISTERS["SESSION"].address, quiet.session)
+        many.core.write(REGISTERS["COMMAND"].address, Command.DISCONNECT)
+        many.core.run(300)
+        assert quiet.phase is Phase.CLOSED
+        assert not many.core.run(1), "and there are more bytes"
+        assert many.core.run(1 << 20)
+        assert [lane.expected for lane in lanes] == [100] * 4
 
 
 @pytest.mark.rule("F6", "R17")

@@ -201,9 +201,16 @@ class Sequencer(wiring.Component):
                 m.d.sync += [states.wanted.eq(wanted), for_command.eq(command), for_due.eq(due)]
                 fsm.go("FETCH")
 
+        # Bytes that never end must not keep the host waiting, nor a timer: after a message, or a turn for one, it is
+        # their turn. What has arrived on the old connection still comes before a new one.
+        host_next = Signal()
+        may_command = self.command_valid & (~connects | quiet)
+        overtakes = self.due.valid | (may_command & ~(connects & self.frame.valid))
+
         def serve_host() -> None:
             """Commands and timers, between two messages."""
-            with m.If(self.command_valid & (~connects | quiet)):
+            m.d.sync += host_next.eq(0)
+            with m.If(may_command & ~(connects & self.frame.valid)):
                 m.d.sync += [t.in_message.eq(0), t.advanced.eq(0), t.plan.simple.eq(0)]
                 turn_to("COMMAND", self.command.session, command=1)
             with m.Elif(self.due.valid):
@@ -223,7 +230,7 @@ class Sequencer(wiring.Component):
         def take(following: str) -> None:
             """The frame is taken, its transaction begins."""
             m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
-            m.d.sync += [t.in_message.eq(1), t.advanced.eq(0), foreign.eq(0), oversize.eq(0)]
+            m.d.sync += [t.in_message.eq(1), t.advanced.eq(0), foreign.eq(0), oversize.eq(0), host_next.eq(1)]
             fsm.go(following)
 
         with fsm.state("IDLE"):
@@ -231,7 +238,10 @@ class Sequencer(wiring.Component):
             m.d.comb += [preparation.load.eq(1), self.idle.eq(~busy & ours & nothing)]
             with m.If(busy):
                 pass
+            with m.Elif(host_next & overtakes):
+                serve_host()
             with m.Elif(~ours):
+                m.d.sync += host_next.eq(1)
                 turn_to("IDLE", self.fields_session)
             with m.Elif(self.fields_settled):
                 fsm.go("PREPARE ROW")
