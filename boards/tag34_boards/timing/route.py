@@ -15,7 +15,7 @@ from .tools import NEXTPNR, ToolError, run, tool, version
 
 #: Options beyond those that name the part, the clock and the seed. Wires are most of every long path: the placer is to
 #: mind them more than it does by itself (10).
-OPTIONS: tuple[str, ...] = ("--placer-heap-timingweight", "30")
+OPTIONS: tuple[str, ...] = ("--placer-heap-timingweight", "100")
 #: So many worst paths are looked for.
 PATHS = 10
 #: Version of what is kept of a route.
