@@ -38,6 +38,7 @@ class BlockMemory(wiring.Component):
         write, write_address, write_data: write a word; ``write`` has a bit for each part.
         address, enable, data (``address_1`` and so on of the second port): the word at ``address``, one cycle later;
             it stays without ``enable``.
+        collides: that word is being written.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class BlockMemory(wiring.Component):
         }
         for reader in self._readers:
             members |= {f"address{reader}": In(address), f"enable{reader}": In(1, init=1), f"data{reader}": Out(shape)}
+            members[f"collides{reader}"] = Out(1)
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -69,13 +71,17 @@ class BlockMemory(wiring.Component):
         ]
         for reader in self._readers:
             read = self.words.read_port(domain="comb")
-            address, enable = getattr(self, f"address{reader}"), getattr(self, f"enable{reader}")
+            address, enable, collides = (getattr(self, f"{name}{reader}") for name in ("address", "enable", "collides"))
             # A block memory's register has no reset.
             word = Signal(len(read.data), reset_less=True, name=f"word{reader}")
-            m.d.comb += [read.addr.eq(address), Value.cast(getattr(self, f"data{reader}")).eq(word)]
+            m.d.comb += [
+                read.addr.eq(address),
+                Value.cast(getattr(self, f"data{reader}")).eq(word),
+                collides.eq(self.write.any() & (self.write_address == address)),
+            ]
             with m.If(enable):
                 m.d.sync += word.eq(read.data)
                 if isinstance(platform, UndefinedCollisions):
-                    with m.If(self.write.any() & (self.write_address == address)):
+                    with m.If(collides):
                         m.d.sync += word.eq(~read.data)
         return m

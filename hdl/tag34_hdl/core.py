@@ -152,15 +152,20 @@ class Core(wiring.Component):
         ]
 
         # Records: those of the rules come first, those of the composer in between.
+        # The composer is told a cycle before that its record is taken.
         offered = self.records
-        with m.If(~offered.valid | offered.ready):
-            m.d.sync += offered.valid.eq(sequencer.records.valid | composer.records.valid)
-            with m.If(sequencer.records.valid):
-                m.d.comb += sequencer.records.ready.eq(1)
-                m.d.sync += offered.payload.eq(sequencer.records.payload)
-            with m.Else():
-                m.d.comb += composer.records.ready.eq(1)
-                m.d.sync += offered.payload.eq(composer.records.payload)
+        composers = Signal()
+        m.d.comb += composer.records.ready.eq(composers)
+        m.d.sync += composers.eq(0)
+        with m.If(composers):
+            m.d.sync += [offered.valid.eq(1), offered.payload.eq(composer.records.payload)]
+        with m.Elif(~offered.valid | offered.ready):
+            m.d.comb += sequencer.records.ready.eq(1)
+            m.d.sync += [
+                offered.valid.eq(sequencer.records.valid),
+                offered.payload.eq(sequencer.records.payload),
+                composers.eq(composer.records.valid & ~sequencer.records.valid),
+            ]
 
         # Registers.
         m.d.comb += [

@@ -160,6 +160,7 @@ class WideDatapath(Datapath):
             fields.word.eq(framer.word),
             fields.back.eq(framer.back),
             fields.full.eq(framer.word_3.full),
+            fields.starts.eq(framer.structure.starts),
             fields.start.eq(framer.structure.start),
             fields.body_end.eq(framer.structure.body_end),
             fields.ident_write.eq(self.ident_write),

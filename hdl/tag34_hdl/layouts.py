@@ -130,11 +130,12 @@ class Shape:
 
     @property
     def structure(self) -> data.StructLayout:
-        """Where messages are in a piece: ``start``, the lane of the X of ``8=FIX``; ``tail``, lanes of the message that
-        began in an earlier piece; ``head``, of the one that began in this one; ``body_end``: the last body byte is
-        among them."""
+        """Where messages are in a piece: ``starts``: one begins, ``start``: the lane of the X of its ``8=FIX``;
+        ``tail``, lanes of the message that began in an earlier piece; ``head``, of the one that began in this one;
+        ``body_end``: the last body byte is among them."""
         return data.StructLayout(
             {
+                "starts": 1,
                 "start": unsigned(self.width),
                 "tail": unsigned(self.width),
                 "head": unsigned(self.width),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -149,12 +149,12 @@ class Registers(wiring.Component):
             self.ticks.eq((waiting != 0) & ~fewer),
             self.ticks_come.eq((waiting != 0) | written("TICK")),
         ]
-        comes = Signal()
-        m.d.comb += comes.eq((tick_cycles != 0) & (prescale == tick_cycles))
+        comes = Signal()  # a cycle behind the last one of a tick
+        m.d.sync += comes.eq((tick_cycles != 0) & (prescale == tick_cycles))
         with m.If(tick_cycles != 0):
-            m.d.sync += prescale.eq(prescale + 1)
-            with m.If(comes):
-                m.d.sync += prescale.eq(0)
+            m.d.sync += prescale.eq(Mux(comes, 1, prescale + 1))
+        with m.If(written("TICK_CYCLES")):  # a tick begins
+            m.d.sync += prescale.eq(0)
         with m.If(written("TICK")):
             m.d.sync += waiting.eq(data)
         with m.Elif(self.ticks_drop):
@@ -246,7 +246,7 @@ class Registers(wiring.Component):
         ]
         m.d.sync += [
             counting.eq(self.counted),
-            is_hosts.eq(~self.counted & ~(counters.write & (counters.write_address == counters.address))),
+            is_hosts.eq(~self.counted & ~counters.collides),
         ]
         with m.If(self.counted):
             m.d.comb += counters.address.eq(Cat(Value.cast(self.counted_rule)[:5], self.counted_session))
@@ -255,21 +255,17 @@ class Registers(wiring.Component):
             m.d.sync += counter.eq(counters.data)
         reads["COUNTER"] = counter
 
-        # Two stages: the address, then its word.
-        word = self.read_data
-        m.d.sync += word.eq(0)
-        with m.Switch(address):
-            for name, register in REGISTERS.items():
-                if register.access is Access.WO:
-                    continue
-                with m.Case(register.address):
-                    value = reads.pop(name)
-                    if isinstance(value, list):
-                        for low, part in value:
-                            m.d.sync += word[low : low + len(part)].eq(part)
-                    else:
-                        m.d.sync += word.eq(value)
-        assert not reads, f"no such register: {sorted(reads)}"
+        # Two stages: whose address it is, then the word.
+        word: Value = C(0, 32)
+        for name, value in reads.items():
+            register = REGISTERS[name]
+            assert register.access is not Access.WO
+            chosen = Signal(name=f"reads_{name.lower()}")
+            m.d.sync += chosen.eq(self.address == register.address)
+            for low, part in value if isinstance(value, list) else [(0, value)]:
+                word |= Mux(chosen, Value.cast(part) << low, 0)
+        assert reads.keys() == {name for name, register in REGISTERS.items() if register.access is not Access.WO}
+        m.d.sync += self.read_data.eq(word)
         return m
 
     def _per_session(
@@ -294,8 +290,10 @@ class Registers(wiring.Component):
         shown = []
         for end, reader in zip(reader_names(len(readers)), readers, strict=True):
             # What is read while it is written is read a cycle later.
-            enable = ~(words.write & (words.write_address == reader))
-            m.d.comb += [getattr(words, f"address{end}").eq(reader), getattr(words, f"enable{end}").eq(enable)]
+            m.d.comb += [
+                getattr(words, f"address{end}").eq(reader),
+                getattr(words, f"enable{end}").eq(~getattr(words, f"collides{end}")),
+            ]
             shown.append(getattr(words, f"data{end}"))
         for low, part in parts:
             m.d.sync += Value.cast(part).eq(shown[port[id(part)]][low:])

@@ -249,7 +249,7 @@ REGISTERS: Final[dict[str, Register]] = _registers(
     (
         "TICK_CYCLES",
         Access.RW,
-        "cycles per timer tick less one (one tick is a millisecond); 0: ticks come from TICK alone",
+        "cycles per timer tick less one (one tick is a millisecond), from the write on; 0: ticks come from TICK alone",
     ),
     ("TICK", Access.WO, "let this many timer ticks pass (R14), one after the other"),
     ("TIME_DATE", Access.RW, "UTC date, BCD YYYYMMDD; takes effect with TIME_LOAD"),

@@ -252,12 +252,31 @@ def test_ticks_of_the_prescaler(period: int) -> None:
     async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
         assert await take_ticks(ctx, dut, 100) == 0, "without a period there are none"
         await bus.write("TICK_CYCLES", period - 1)
-        await take_ticks(ctx, dut, period)
+        await take_ticks(ctx, dut, 3 * period)
         assert await take_ticks(ctx, dut, 10 * period) == 10
         # Nobody takes them: they wait.
         await ctx.tick().repeat(5 * period)
         await bus.write("TICK_CYCLES", 0)
         assert await take_ticks(ctx, dut, 6 * period) in (5, 6)
+
+    run(testbench)
+
+
+@pytest.mark.rule("R14")
+@pytest.mark.parametrize("passed", range(96, 106))
+def test_a_shorter_period_begins_at_once(passed: int) -> None:
+    """However much of the one before has passed, also when it is just over or the ticks have stopped meanwhile."""
+
+    async def testbench(ctx: Any, dut: Registers, bus: Bus) -> None:
+        for pause in (False, True):
+            await bus.write("TICK_CYCLES", 99)
+            await take_ticks(ctx, dut, passed)
+            if pause:
+                await bus.write("TICK_CYCLES", 0)
+                await take_ticks(ctx, dut, 20)
+            await bus.write("TICK_CYCLES", 9)
+            await take_ticks(ctx, dut, 20)
+            assert await take_ticks(ctx, dut, 100) == 10
 
     run(testbench)
 

@@ -1,6 +1,8 @@
 """CheckSum (10): a sum modulo 256, and its three decimal digits."""
 
-from amaranth import Module, Signal, unsigned
+from collections.abc import Sequence
+
+from amaranth import C, Cat, Module, Signal, Value, unsigned
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +14,34 @@ START_SUM = sum(b"8=FIX") % 256
 Digits = data.ArrayLayout(unsigned(4), 3)
 #: A sum under way.
 SumState = data.StructLayout({"total": 8, "digits": Digits})
+
+
+def reads_as(digits: Sequence[Value], totals: Sequence[Value]) -> Value:
+    """Three decimal digits (BCD, most significant first) say what one or two sums of eight bits come to, modulo 256.
+
+    Nothing is added up, as no carry need be waited for: if what is added to ``a`` and ``b`` and what should come out
+    are given, each place tells whether it fits by what stands in it and in the place below.
+    """
+    hundreds, tens, ones = digits
+    # All but the last digit: a table of six bits.
+    upper = [
+        Cat((hundreds[:2] == value // 10) & (tens == value % 10) for value in range(30) if value * 10 >> bit & 1).any()
+        for bit in range(8)
+    ]
+    # total + other - ones is upper: that is total + other + ~ones + 1. Of three, two are made without a carry.
+    total, other = [*totals, C(0, 8)][:2]
+    less = ~Cat(ones, C(0, 4))
+    a = total ^ other ^ less
+    b = Cat(C(0, 1), ((total & other) | (total & less) | (other & less))[:7])
+    fits = []
+    for bit, wanted in enumerate(upper):
+        if bit:
+            carry = (a[bit - 1] & b[bit - 1]) | ((a[bit - 1] | b[bit - 1]) & ~upper[bit - 1])
+        else:
+            carry = C(1, 1)
+        fits.append(a[bit] ^ b[bit] ^ wanted ^ ~carry)
+    too_high = (hundreds > 2) | ((hundreds == 2) & ((tens > 5) | ((tens == 5) & (ones > 5))))
+    return Cat(fits).all() & ~too_high
 
 
 class Checksum(wiring.Component):

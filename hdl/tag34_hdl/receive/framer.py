@@ -21,6 +21,19 @@ TRAILER_LENGTH = len("10=000|")
 Counts = data.StructLayout({"bytes": OFFSET, "framed": OFFSET, "partial": LENGTH})
 
 
+def show_counts(m: Module, framer: Any, session: Value, at_hand: Any, entry: Any, known: Value) -> None:
+    """Many sessions: ``framer.counts`` of the session that is asked for. Those of ``session`` are ``at_hand``, those of
+    the others come from a table that was asked a cycle ago: ``entry``, if it is ``known``."""
+    bits = framer.shape.session_bits
+    counted, before = Signal(bits), Signal(bits)
+    shown = Signal(Counts)
+    m.d.sync += [counted.eq(framer.counts_session), before.eq(session), shown.eq(at_hand)]
+    with m.If(counted == before):
+        m.d.comb += framer.counts.eq(shown)
+    with m.Elif(known):
+        m.d.comb += framer.counts.eq(entry)
+
+
 class Framer(wiring.Component):
     """Finds messages, checks BodyLength and CheckSum, says where each byte goes.
 
@@ -371,10 +384,4 @@ class Framer(wiring.Component):
         Context(received=received, framed=framed).take_up(
             m, self.switch, Cat(kept.entry.bytes, kept.entry.framed), kept.known
         )
-        counted, before = Signal(self.shape.session_bits), Signal(self.shape.session_bits)
-        shown = Signal(Counts)
-        m.d.sync += [counted.eq(self.counts_session), before.eq(self.session), shown.eq(counts)]
-        with m.If(counted == before):
-            m.d.comb += self.counts.eq(shown)
-        with m.Elif(kept.known_1):
-            m.d.comb += self.counts.eq(kept.entry_1)
+        show_counts(m, self, self.session, counts, kept.entry_1, kept.known_1)

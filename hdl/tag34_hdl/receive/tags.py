@@ -13,6 +13,9 @@ CLASS_BITS = 4
 CLASSES = {**{str(digit): digit for digit in range(10)}, "|": 10, "=": 11, "Y": 12, "A": 13}
 OTHER = 15
 
+#: The place of each symbol where it has a bit of its own.
+MARKS = {symbol: place for place, symbol in enumerate(CLASSES)}
+
 #: Longest ``|tag=``.
 LONGEST = 6
 
@@ -79,6 +82,16 @@ class Lanes:
             self.has(lane, head) & self.begins_with(lane + 1, {text[1:] for text in texts if text[0] == head})
             for head in heads
         ).any()
+
+
+class MarkedLanes(Lanes):
+    """Lanes that have a bit for each symbol: whether they hold it."""
+
+    def has(self, lane: int, symbol: str) -> Signal:
+        """A lane holds ``symbol``."""
+        if (lane, symbol) not in self._spelt:
+            self._m.d.comb += self._signal(lane, symbol).eq(self[lane][self._codes[symbol]])
+        return self._spelt[lane, symbol]
 
 
 #: Header fields up to their ``=``.

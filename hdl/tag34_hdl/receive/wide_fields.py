@@ -17,7 +17,20 @@ from ..layouts import Shape
 from ..session.table import Context, Table
 from .fields import BEGIN_STRING, OURS, THEIRS
 from .lanes import lane_of
-from .tags import BYTES, CLASS_BITS, LONGEST, PAIRS, Lanes, behind, classify, ends_header, first_of, length_tag
+from .tags import (
+    BYTES,
+    CLASS_BITS,
+    LONGEST,
+    MARKS,
+    PAIRS,
+    Lanes,
+    MarkedLanes,
+    behind,
+    classify,
+    ends_header,
+    first_of,
+    length_tag,
+)
 from .wide_data import DataBody
 from .wide_ident import Piece, WideIdent
 from .wide_number import WideNumber
@@ -66,8 +79,8 @@ class WideFields(wiring.Component):
         back: what is at stages 1 and 2, and in the piece at stage 3 stands behind a start or the end of field 9, comes
             once more; nothing else that is looked for is in that piece.
         full: the word at stage 3 is done with.
-        start: the lane with the X of ``8=FIX`` with which a message begins; ``body_end``: the last byte of the body is
-            in this piece. Both belong to the word at stage 3.
+        starts: a message begins, start: the lane with the X of its ``8=FIX``; body_end: the last byte of the body is in
+            this piece. All belong to the word at stage 3.
         done: the message has been dealt with; seen in ``complete`` and ``settled`` two cycles later.
         ident_address, ident_data, ident_write: the host writes an ident's byte.
         fields: what was found; final when ``complete`` (``mirror`` a cycle later). ``mirror`` is 1 until a difference
@@ -75,7 +88,7 @@ class WideFields(wiring.Component):
         session: whose message it is.
         complete: the message's last body byte is in, and nobody has said ``done`` since.
         settled: 34 has been closed, or the message is complete; nobody has said ``done`` since.
-        changed: ``fields`` changes with this cycle, apart from ``mirror``.
+        changed: ``fields`` may change with this cycle, apart from ``mirror``.
         stall: ask for ``go`` to be 0 in the next cycle.
 
     Latency: from stage 3 to ``fields`` and ``complete``, one cycle; one more if 34 or 36 is closed in another lane than
@@ -93,6 +106,7 @@ class WideFields(wiring.Component):
                 "word": In(shape.word),
                 "back": In(1),
                 "full": In(1),
+                "starts": In(1),
                 "start": In(shape.width),
                 "body_end": In(1),
                 "done": In(1),
@@ -123,6 +137,7 @@ class WideFields(wiring.Component):
         raw = Lanes(m, [self.word.data.word_select(lane, 8) for lane in every], 4, "raw", BYTES)
         word_2 = Signal(shape.word)
         classes_2 = Signal(CLASS_BITS * width)
+        marks_2 = Signal(len(MARKS) * width)  # the same, a bit for each symbol
         digits_2, sohs_2 = Signal(width), Signal(width)
         equals_2 = {tag: Signal(width, name=f"equals_{tag}") for tag in ("34", "36", "49", "56")}
         with m.If(go):
@@ -133,6 +148,7 @@ class WideFields(wiring.Component):
             ]
             m.d.sync += [
                 classes_2.eq(Cat(classify(raw[lane]) for lane in every)),
+                marks_2.eq(Cat(raw.has(lane, symbol) for lane in every for symbol in MARKS)),
                 digits_2.eq(Cat((raw[lane][4:] == 3) & (raw[lane][:4] < 10) for lane in every)),
                 sohs_2.eq(Cat(raw.has(lane, "|") for lane in every)),
             ]
@@ -146,7 +162,8 @@ class WideFields(wiring.Component):
 
         # -- Stage 2 to 3: words
         codes = [classes_2.word_select(lane, CLASS_BITS) for lane in every]
-        lanes = Lanes(m, codes, LONGEST + 1, "lanes")
+        marks_of = [marks_2.word_select(lane, len(MARKS)) for lane in every]
+        lanes = MarkedLanes(m, marks_of, LONGEST + 1, "lanes", MARKS)
         mask_2 = Signal(width)
         full_2 = Signal()
         m.d.comb += [mask_2.eq(Mux(self.back, 0, word_2.mask)), full_2.eq(word_2.full & ~self.back)]
@@ -252,12 +269,11 @@ class WideFields(wiring.Component):
         older = Signal()  # since so long that this one has been dealt with if the pipeline goes on
         done = Signal()  # a register: who says so is far away
         m.d.sync += done.eq(self.done)
-        starts = Signal()
+        starts = self.starts
         reads = Signal()  # the piece is of the message under way
         takes = Signal()  # what the piece holds is taken over
         reset = Signal()
         m.d.comb += [
-            starts.eq(self.start.any()),
             reads.eq(go & active & ~starts & ~self.back),
             reset.eq(pending & (~self.complete | done | (older & go))),
             takes.eq(reads & (~pending | older | ~self.complete)),
@@ -283,15 +299,17 @@ class WideFields(wiring.Component):
         differs = {tag: Signal(name=f"differs_{tag}") for tag in ("49", "56")}
         present = {tag: Signal(name=f"present_{tag}") for tag in ("49", "56")}
         settled = Signal()
-        flag_changed, type_changed = Signal(), Signal()
+        # A flag or the type may become another one, or all that was found goes. What is not so costs a preparation.
+        changes = Signal()
         late_end = Signal()
         early_end = Signal()
-        m.d.sync += [flag_changed.eq(0), type_changed.eq(0), late_end.eq(0), older.eq(pending)]
+        m.d.sync += [late_end.eq(0), older.eq(pending)]
         with m.If(done):
             m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(reset):
+            m.d.comb += changes.eq(1)
             m.d.sync += [
-                *(pending.eq(0), settled.eq(0), flag_changed.eq(1), self.complete.eq(early_end)),
+                *(pending.eq(0), settled.eq(0), self.complete.eq(early_end)),
                 *(msg_type.eq(early_type), types.eq(early_types), seq.legal.eq(0), new_seq.legal.eq(0)),
                 *(flag.eq(0) for flag in flags.values()),
                 *(
@@ -328,14 +346,16 @@ class WideFields(wiring.Component):
                     with m.If(pending & ~reset):
                         m.d.sync += early_type.word_select(place, 8).eq(letter)
                     with m.Else():
-                        m.d.sync += [msg_type.word_select(place, 8).eq(letter), type_changed.eq(1)]
+                        m.d.sync += msg_type.word_select(place, 8).eq(letter)
             with m.If((Cat(type_marks[lane - 2] for lane in every) & mask).any()):
                 m.d.sync += typed.eq(1)
             with m.If(single.any()):
                 with m.If(pending & ~reset):
                     m.d.sync += early_types.eq(single)
                 with m.Else():
-                    m.d.sync += [types.eq(single), type_changed.eq(1)]
+                    m.d.sync += types.eq(single)
+            with m.If(mask.any() & (~typed | marks.any() | Cat(type_marks.past).any())):
+                m.d.comb += changes.eq(1)
         m.d.comb += [out.msg_type.eq(msg_type)]
         m.d.comb += [out[name].eq(types[place]) for place, name in enumerate(TYPES.values())]
 
@@ -367,7 +387,9 @@ class WideFields(wiring.Component):
             with m.If(reads & (found_flags[tag] & where).any()):
                 m.d.sync += sought[tag].eq(0)
             with m.If(takes & sought[tag] & (yes[tag] & where).any()):
-                m.d.sync += [flag.eq(1), flag_changed.eq(1)]
+                m.d.sync += flag.eq(1)
+        with m.If(takes & Cat(yes.values()).any()):
+            m.d.comb += changes.eq(1)
         m.d.comb += [
             out.possdup.eq(flags["43"]),
             out.possresend.eq(flags["97"]),
@@ -461,7 +483,8 @@ class WideFields(wiring.Component):
             with m.If(body.closed[place]):
                 m.d.sync += sought[tag].eq(0)
                 if tag in flags:
-                    m.d.sync += [flags[tag].eq(body.closed_y), flag_changed.eq(1)]
+                    m.d.comb += changes.eq(1)
+                    m.d.sync += flags[tag].eq(body.closed_y)
         with m.If(body.closed[0]):
             m.d.sync += [
                 new_seq.number.eq(body.number),
@@ -493,10 +516,8 @@ class WideFields(wiring.Component):
             ]
         with m.Elif(go & ~self.back & unlike_header.any()):
             m.d.sync += in_header.eq(0)
-        m.d.comb += [
-            self.settled.eq(settled | self.complete),
-            self.changed.eq(flag_changed | type_changed | seq.landed | new_seq.landed),
-        ]
+        m.d.comb += self.settled.eq(settled | self.complete)
+        m.d.sync += self.changed.eq(changes | seq.lands | new_seq.lands)
 
         # -- The host's idents, other sessions
         idents = (begin, ours, theirs)
@@ -521,7 +542,7 @@ class WideFields(wiring.Component):
                 ),
                 idents=idents,
                 ident_session=session_3,
-                changed=flag_changed,
+                changes=changes,
                 found_since={
                     "differs_8": differs_8 | (begin_found & ~pending),
                     "differs_8_early": differs_8_early | (begin_found & pending),
@@ -537,7 +558,7 @@ class WideFields(wiring.Component):
         contexts: Sequence[Context],
         idents: Sequence[WideIdent],
         ident_session: Signal,
-        changed: Signal,
+        changes: Signal,
         found_since: Mapping[str, Value],
     ) -> None:
         """Many sessions. What a stage knows changes when the turn bubble has left it: the bubble shows the table whose
@@ -581,4 +602,4 @@ class WideFields(wiring.Component):
         messages = table("messages", contexts[2], third, gone & go, ident_session, self.session)
         m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]
         with m.If(gone & go):
-            m.d.sync += changed.eq(1)
+            m.d.comb += changes.eq(1)

@@ -10,9 +10,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
 from ..session.table import Context, Table
-from .checksum import START_SUM
+from .checksum import START_SUM, reads_as
 from .extent import Extent
-from .framer import START, TRAILER_LENGTH, Counts
+from .framer import START, TRAILER_LENGTH, Counts, show_counts
 from .lanes import lane_of
 from .packer import INDEX, Packer
 from .patterns import Patterns
@@ -99,10 +99,12 @@ class WideFramer(wiring.Component):
 
         # -- The first two stages
         # Nearly all asks whether the pipeline moves. The other parts have a register of their own for it; two
-        # that are each other's contrary stay two.
-        goes, stops = Signal(init=1), Signal()
+        # that are each other's contrary stay two. So it is with going back, of which the packer is told by `onward`.
+        goes = Signal(init=1)
+        stops = Signal()
         go = ~stops
         back = Signal()
+        onward = Signal(init=1)
         word_2 = Signal(shape.word)
         passes_2 = Signal()  # it is the last piece of a word, and not one for those who look back
         index_2 = Signal(INDEX)
@@ -156,12 +158,14 @@ class WideFramer(wiring.Component):
         ]
         candidates = Signal(width)  # starts, if the trailer is good; of two the first one counts
         starts = Signal(width)
+        found = Signal()
         crowded = Signal()
         for i in lanes:
             m.d.comb += candidates[i].eq(seen.start[i] & ~not_start[i] & (hunts | (in_body & extent.behind[i])))
         first = Cat(candidates[i] & ~candidates[: max(0, i - len(START) + 1)].any() for i in lanes)
         m.d.comb += [
             starts.eq(Mux(bad_trailer, 0, first)),
+            found.eq(candidates.any() & ~bad_trailer),
             # What follows the first one is no better for the second one.
             crowded.eq((candidates & seen.crowded).any() & ~bad_trailer),
         ]
@@ -200,6 +204,7 @@ class WideFramer(wiring.Component):
                 passed_3.eq(passes),
                 cycle_3.eq(cycle_2),
                 number_3.eq(number),
+                structure.starts.eq(found & ~back),
                 structure.start.eq(Mux(back, 0, starts)),
                 structure.tail.eq(Mux(back, 0, tail)),
                 structure.head.eq(Mux(back | bad_trailer, 0, seen.new & from_start & ~Mux(crowded, after_start, 0))),
@@ -227,10 +232,9 @@ class WideFramer(wiring.Component):
             good_now.eq(good & ~(in_body & (at_end & seen.new & ~seen.soh).any())),
             kind_good_now.eq(kind_good | (kind_now[:width] & seen.type_tag).any()),
         ]
-        leaves, found, closed = Signal(), Signal(), Signal()
+        leaves, closed = Signal(), Signal()
         m.d.comb += [
             leaves.eq(hunts | ends),
-            found.eq(candidates.any() & ~bad_trailer),
             closed.eq((candidates & seen.closed).any() & ~bad_trailer),
         ]
         fields_8 = begins & ~seen.soh.any()
@@ -261,10 +265,16 @@ class WideFramer(wiring.Component):
         once_more, is_wrong, is_start, is_short = Signal(), Signal(), Signal(), Signal()
         with m.If(~extent.busy):
             m.d.sync += short_waits.eq(0)
+        turns = crowded | short | wrong | bad_trailer
+        at = first | length_at | wrong_at
+        left = Signal()  # something of the word comes once more; a short body may begin with the next one
+        with m.If(go):
+            m.d.sync += left.eq(step & (crowded | wrong | bad_trailer | (short & ~at[width - 1])))
         with m.If(step):
             m.d.sync += [
-                back.eq(crowded | short | wrong | bad_trailer),
-                event.eq(first | length_at | wrong_at),
+                back.eq(turns),
+                onward.eq(~turns),
+                event.eq(at),
                 event_index.eq(index_2),
                 once_more.eq(crowded | short),
                 is_wrong.eq(wrong),
@@ -273,13 +283,7 @@ class WideFramer(wiring.Component):
             ]
             with m.If(short):
                 m.d.sync += short_waits.eq(1)
-        # A short body that begins with the next word leaves nothing of this one.
-        done_3 = Signal()
-        m.d.comb += [
-            done_3.eq(passed_3 & (~back | (is_short & event[width - 1]))),
-            self.word_3.eq(word_3),
-            self.word_3.full.eq(done_3),
-        ]
+        m.d.comb += [self.word_3.eq(word_3), self.word_3.full.eq(passed_3 & ~left)]
         # The place is worked out in one cycle, how far it is in the next one; then it is known what was no message.
         goes_back = Signal(3)
         leaves_wrong = Signal(3)
@@ -302,6 +306,7 @@ class WideFramer(wiring.Component):
         with m.If(back & go):
             m.d.sync += [
                 back.eq(0),
+                onward.eq(1),
                 back_far.eq(~once_more),
                 back_lane.eq(Mux(once_more | is_wrong, lane, extent.end_lane)),
                 kind_place.eq(Mux(is_short, Mux(event[width - 1], 1 << 2, event << 3), 0)),
@@ -322,7 +327,7 @@ class WideFramer(wiring.Component):
         m.d.sync += closed.eq(self.hold | self.clear.valid)
         m.d.comb += [
             self.back.eq(back),
-            packer.back.eq(back),
+            packer.back.eq(~onward),
             packer.back_index.eq(back_index),
             packer.back_lane.eq(back_lane),
             packer.hold.eq(short_waits),
@@ -365,9 +370,9 @@ class WideFramer(wiring.Component):
         m.d.comb += extent.start.eq(start_offset)
         with m.If(go):
             for i, total in enumerate(totals):
-                before = Mux(structure.start.any(), 0 if i else FIRST_SUM, total)
+                before = Mux(structure.starts, 0 if i else FIRST_SUM, total)
                 m.d.sync += total.eq(before + sum(summed[i :: len(totals)], C(0, 1)))
-            with m.If(structure.start.any()):
+            with m.If(structure.starts):
                 m.d.sync += start_offset.eq((number_3 << lane_bits) + lane_of(structure.start) - (len(START) - 1))
         digits = [Signal(4, name=f"sum_digit_{place}") for place in range(3)]
         for place, digit in enumerate(digits):
@@ -377,16 +382,8 @@ class WideFramer(wiring.Component):
                 for i in lanes:
                     values = values | Mux(here[i], word_2.data.word_select(i, 8)[:4], 0)
                 m.d.sync += digit.eq(values)
-        hundreds, tens, ones = digits
-        # All but the last digit as a table of six bits; what is above 299 is no sum.
-        upper = Cat(
-            Cat(
-                (hundreds[:2] == value // 10) & (tens == value % 10) for value in range(30) if value * 10 >> bit & 1
-            ).any()
-            for bit in range(9)
-        )
         is_sum = Signal()
-        m.d.comb += is_sum.eq((upper + ones == sum(totals, C(0, 1))[:8]) & ~hundreds[2:].any() & ~hundreds[:2].all())
+        m.d.comb += is_sum.eq(reads_as(digits, totals))
 
         framed = Signal(OFFSET)
         report = Signal()
@@ -404,26 +401,31 @@ class WideFramer(wiring.Component):
         ]
         with m.If(late):
             m.d.comb += said.length.eq(Mux(partial[len(said.length) :].any(), (1 << len(said.length)) - 1, partial))
-        second = Signal(Frame)  # one more frame, while the first one waits
-        second_oversize = Signal()
-        has_second = Signal()
+        # Two places for frames that wait. Who takes one says so late: it decides which is shown next, and nothing of
+        # what is in them.
         frame = self.frame
+        places = [Signal(Frame, name=f"frame_{place}") for place in range(2)]
+        oversizes = [Signal(name=f"oversize_{place}") for place in range(2)]
+        puts, shows = Signal(), Signal()
+        has_second = Signal()
+        for place in range(2):
+            with m.If(report & (puts == place)):
+                m.d.sync += [places[place].eq(said), oversizes[place].eq(said_oversize)]
+        with m.If(report):
+            m.d.sync += puts.eq(~puts)
+        with m.If(frame.valid & frame.ready):
+            m.d.sync += [shows.eq(~shows), frame.valid.eq(has_second | report), has_second.eq(has_second & report)]
+        with m.Elif(report):
+            m.d.sync += [frame.valid.eq(1), has_second.eq(frame.valid)]
+        m.d.comb += [
+            frame.payload.eq(Mux(shows, places[1], places[0])),
+            self.oversize.eq(Mux(shows, oversizes[1], oversizes[0])),
+        ]
         # A frame that nobody took stops the pipeline.
         waits = self.stall | (frame.valid & ~frame.ready)
         m.d.sync += [goes.eq(~waits), stops.eq(waits)]
         more_framed = Signal(len(said.length))
         m.d.sync += [more_framed.eq(Mux(report, said.length, 0)), framed.eq(framed + more_framed)]
-        with m.If(~frame.valid | frame.ready):
-            m.d.sync += [
-                frame.valid.eq(has_second | report),
-                frame.payload.eq(Mux(has_second, second, said)),
-                self.oversize.eq(Mux(has_second, second_oversize, said_oversize)),
-                has_second.eq(has_second & report),
-            ]
-        with m.Elif(report):
-            m.d.sync += has_second.eq(1)
-        with m.If(report):
-            m.d.sync += [second.eq(said), second_oversize.eq(said_oversize)]
 
         # -- Sessions, counts
         context = Context(
@@ -532,10 +534,4 @@ class WideFramer(wiring.Component):
                     counts.forget.eq(1),
                 ]
         context.take_up(m, turn, messages.entry.message, messages.known)
-        counted, before = Signal(self.shape.session_bits), Signal(self.shape.session_bits)
-        shown = Signal(Counts)
-        m.d.sync += [counted.eq(self.counts_session), before.eq(session), shown.eq(at_hand)]
-        with m.If(counted == before):
-            m.d.comb += self.counts.eq(shown)
-        with m.Elif(counts.known):
-            m.d.comb += self.counts.eq(counts.entry)
+        show_counts(m, self, session, at_hand, counts.entry, counts.known)

@@ -34,8 +34,7 @@ class WideNumber:
     beforehand. In other lanes the number is selected first and looked at in the next cycle.
 
     Members: ``value``, ``low``, ``legal`` (not above MAX_SEQ; ``zero_ok``: or zero), the last number taken: a cycle
-    after ``take`` if it was closed in lane 0, else two. ``lands``, ``landed``: they are new as of the next, of this
-    cycle.
+    after ``take`` if it was closed in lane 0, else two. ``lands``: they are new as of the next cycle.
     ``begins``, ``ends``: the piece at stage 3 has the ``=`` (in which lanes), the byte behind the value or behind its
     digits. ``late``: it is not in lane 0.
     """
@@ -49,7 +48,6 @@ class WideNumber:
         self.low = Signal(bits, name=f"{name}_low")
         self.legal = Signal(name=f"{name}_legal")
         self.lands = Signal(name=f"{name}_lands")
-        self.landed = Signal(name=f"{name}_landed")
         # Stage 2
         self.run = Signal(2, name=f"{name}_run")  # goes on from the word before: behind `=`, behind a digit
         # Stage 3
@@ -165,4 +163,3 @@ class WideNumber:
             self.number_good.eq((chosen & self.closed).any() & ~over),
         ]
         m.d.comb += self.lands.eq((take & self.stops[0]) | self.number_valid)
-        m.d.sync += self.landed.eq(self.lands)

@@ -59,36 +59,59 @@ class Rules(wiring.Component):
         m = Module()
         reset = self.is_sequence_reset & ~self.gap_fill
         fill = self.is_sequence_reset & self.gap_fill
-        here = self.seq_is_expected
-        below = self.seq_is_below
-        rows = [
-            (Rule.R1, (self.phase == Phase.CLOSED) | (self.phase == Phase.HALTED)),
-            (Rule.F5, self.oversize),
-            (Rule.R2, ~self.mirror),
-            (Rule.R3, reset & self.new_seq_ok & self.new_seq_above_expected),
-            (Rule.R3A, reset & self.new_seq_ok & self.new_seq_is_expected),
-            (Rule.R3B, reset),
-            (Rule.R4, ~self.seq_ok),
-            (Rule.R5, self.is_logon & self.reset_seq_num & self.seq_is_one),
-            (Rule.R6, (self.phase == Phase.LOGON) & ~self.is_logon),
-            (Rule.R7, here & fill & self.new_seq_ok & self.new_seq_above_seq),
-            (Rule.R7A, here & fill),
-            (Rule.R8, here),
-            (Rule.R9, below & self.possdup & fill & self.new_seq_ok & self.new_seq_above_expected & self.requested),
-            (Rule.R9A, below & self.possdup),
-            (Rule.R9B, below),
+        # Rows with a condition in common, and what more they ask for. The last row of a group asks for nothing more: so
+        # what comes behind a group depends on what it has in common alone.
+        groups: list[tuple[Value, list[tuple[Rule, Value]]]] = [
+            ((self.phase == Phase.CLOSED) | (self.phase == Phase.HALTED), [(Rule.R1, C(1))]),
+            (self.oversize, [(Rule.F5, C(1))]),
+            (~self.mirror, [(Rule.R2, C(1))]),
+            (
+                reset,
+                [
+                    (Rule.R3, self.new_seq_ok & self.new_seq_above_expected),
+                    (Rule.R3A, self.new_seq_ok & self.new_seq_is_expected),
+                    (Rule.R3B, C(1)),
+                ],
+            ),
+            (~self.seq_ok, [(Rule.R4, C(1))]),
+            (self.is_logon & self.reset_seq_num & self.seq_is_one, [(Rule.R5, C(1))]),
+            ((self.phase == Phase.LOGON) & ~self.is_logon, [(Rule.R6, C(1))]),
+            (
+                self.seq_is_expected,
+                [
+                    (Rule.R7, fill & self.new_seq_ok & self.new_seq_above_seq),
+                    (Rule.R7A, fill),
+                    (Rule.R8, C(1)),
+                ],
+            ),
+            (
+                self.seq_is_below,
+                [
+                    (Rule.R9, self.possdup & fill & self.new_seq_ok & self.new_seq_above_expected & self.requested),
+                    (Rule.R9A, self.possdup),
+                    (Rule.R9B, C(1)),
+                ],
+            ),
             # R10A stands here, see below.
-            (Rule.R10C, self.is_logon),
-            (Rule.R10D, self.is_resend_request),
-            # A held GapFill needs no memory.
-            (Rule.R10, self.seq_in_window & (self.room | fill)),
-            (Rule.R10B, C(1)),
+            (
+                C(1),
+                [
+                    (Rule.R10C, self.is_logon),
+                    (Rule.R10D, self.is_resend_request),
+                    # A held GapFill needs no memory.
+                    (Rule.R10, self.seq_in_window & (self.room | fill)),
+                    (Rule.R10B, C(1)),
+                ],
+            ),
         ]
         fits = Signal(Rows)
-        earlier: Value = C(0, 1)
-        for rule, condition in rows:
-            m.d.comb += fits[rule.name].eq(condition & ~earlier)
-            earlier = earlier | condition
+        before: Value = C(0, 1)
+        for common, rows in groups:
+            earlier = before
+            for rule, condition in rows:
+                m.d.comb += fits[rule.name].eq(common & condition & ~earlier)
+                earlier = earlier | condition
+            before = before | common
         m.d.sync += self.known.eq(fits)
 
         m.d.comb += self.row.eq(self.known)

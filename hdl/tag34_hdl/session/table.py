@@ -23,6 +23,7 @@ class Table(wiring.Component):
             if it is not ``known`` it has been forgotten, or was never put, and ``entry`` is of no use. What is read in
             the cycle in which it is put is undefined. The host's port keeps the word from before then, so that it is
             two cycles until it shows the word at an address that is put just now.
+        collides: the word at ``address`` is being put.
         put, put_address, put_entry: write a word. A reader sees it from the second cycle after on.
         forget: the word that is put is unknown from now on.
         busy: after a reset, as long as there are old words; nothing may be put or relied on.
@@ -37,6 +38,7 @@ class Table(wiring.Component):
         members: dict[str, Any] = {}
         for reader in self._readers:
             members |= {f"address{reader}": In(bits), f"entry{reader}": Out(shape), f"known{reader}": Out(1)}
+            members[f"collides{reader}"] = Out(1)
         members |= {"put": In(1), "put_address": In(bits), "put_entry": In(shape), "forget": In(1), "busy": Out(1)}
         super().__init__(members)
 
@@ -50,9 +52,10 @@ class Table(wiring.Component):
                 getattr(words, f"address{reader}").eq(address),
                 Value.cast(getattr(self, f"entry{reader}")).eq(shown.entry),
                 getattr(self, f"known{reader}").eq(shown.known),
+                getattr(self, f"collides{reader}").eq(getattr(words, f"collides{reader}")),
             ]
             if self._host and reader == self._readers[-1]:
-                m.d.comb += getattr(words, f"enable{reader}").eq(~(words.write & (words.write_address == address)))
+                m.d.comb += getattr(words, f"enable{reader}").eq(~getattr(words, f"collides{reader}"))
         sweep = Signal(range(self.sessions + 1))
         m.d.comb += [
             self.busy.eq(sweep != self.sessions),

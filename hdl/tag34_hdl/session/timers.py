@@ -64,7 +64,15 @@ class Timers(wiring.Component):
         index = Signal(range(sessions + 1))
         shown = Signal(self.shape.session_bits)  # whose timer the table shows
         shows = Signal()
+        looked = Signal.like(shown)  # whose timer was shown in the cycle before
+        looks = Signal()  # one was
+        ends = Signal()  # and it ends with this tick
         m.d.comb += timers.address.eq(index)
+        m.d.sync += [
+            looked.eq(shown),
+            looks.eq(0),
+            ends.eq(shows & timers.known & timers.entry.runs & (timers.entry.deadline == self.now)),
+        ]
         with m.FSM(name="timers"):
             with m.State("IDLE"):
                 m.d.comb += self.idle.eq(1)
@@ -78,15 +86,14 @@ class Timers(wiring.Component):
 
             with m.State("LOOK"):
                 # One that is set just now is looked at in the next cycle.
-                collides = self.put & (self.put_session == index)
-                m.d.sync += [shown.eq(index), shows.eq(~collides)]
-                with m.If(~collides):
+                m.d.sync += [shown.eq(index), shows.eq(~timers.collides), looks.eq(shows)]
+                with m.If(~timers.collides):
                     m.d.sync += index.eq(index + 1)
-                with m.If(shows & timers.known & timers.entry.runs & (timers.entry.deadline == self.now)):
-                    m.d.sync += [self.due.valid.eq(1), self.due.payload.eq(shown), shows.eq(0)]
+                with m.If(looks & ends):
+                    m.d.sync += [self.due.valid.eq(1), self.due.payload.eq(looked), shows.eq(0), looks.eq(0)]
                     m.next = "DUE"
-                with m.Elif(shows & (shown == sessions - 1)):
-                    m.d.sync += shows.eq(0)
+                with m.Elif(looks & (looked == sessions - 1)):
+                    m.d.sync += [shows.eq(0), looks.eq(0)]
                     m.next = "IDLE"
 
             with m.State("DUE"):

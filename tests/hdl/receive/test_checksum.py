@@ -6,8 +6,9 @@ import random
 from typing import Any
 
 import pytest
+from amaranth import Module, Signal
 
-from tag34_hdl.receive.checksum import START_SUM, Checksum
+from tag34_hdl.receive.checksum import START_SUM, Checksum, reads_as
 from tests.hdl.bench import simulate
 
 #: Cycles from the last byte added to its digits.
@@ -66,3 +67,35 @@ def test_the_digits_follow_and_stay(rng: random.Random) -> None:
     assert run(cycles)[LATENCY:] == [digits(total) for total in sums[LATENCY:-LATENCY]]
     still = run([*cycles[:50], *[{"byte": 77}] * 20])
     assert still[50 + LATENCY - 1 :] == [digits(sums[50 + LATENCY - 1])] * (20 - LATENCY + 1)
+
+
+@pytest.mark.parametrize("sums", [1, 2])
+def test_three_digits_are_those_of_the_sum_or_not(sums: int) -> None:
+    """All that three digits can say, each beside sums that it fits and others near and far."""
+    m = Module()
+    written = [Signal(4, name=f"digit_{place}") for place in range(3)]
+    totals = [Signal(8, name=f"total_{place}") for place in range(sums)]
+    fits = Signal()
+    m.d.comb += fits.eq(reads_as(written, totals))
+    rng = random.Random(34)
+    differences: list[tuple[int, list[int], int]] = []
+    outcomes = set()
+
+    async def testbench(ctx: Any) -> None:
+        for number in range(1000):
+            for place, digit in enumerate(written):
+                ctx.set(digit, number // 10 ** (2 - place) % 10)
+            apart = [0, 1, 255, 2, 128, 10, 100, *(rng.randrange(256) for _ in range(5))]
+            for off in apart:
+                parts = [rng.randrange(256) for _ in totals]
+                parts[0] = (number + off - sum(parts[1:])) % 256
+                for total, part in zip(totals, parts, strict=True):
+                    ctx.set(total, part)
+                expected = int(number == sum(parts) % 256)
+                outcomes.add(expected)
+                if ctx.get(fits) != expected:
+                    differences.append((number, parts, expected))
+
+    simulate(m, testbench)
+    assert outcomes == {0, 1}
+    assert differences == []

@@ -159,6 +159,7 @@ class Bench:
             go = not blocked and not stalled and self.rng.random() >= self.pause
             ctx.set(dut.go, go)
             ctx.set(dut.word, stages[0].word)
+            ctx.set(dut.starts, int(stages[2].start != 0))
             ctx.set(dut.start, stages[2].start)
             ctx.set(dut.body_end, stages[2].body_end)
             ctx.set(dut.full, stages[2].word.get("full", 0))
