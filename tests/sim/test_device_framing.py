@@ -453,6 +453,36 @@ def test_F5_around_the_longest_and_far_beyond(bench: MakeBench, over: int) -> No
     assert b.feed(b.order(seq)) == [f"deliver {seq}", f"R8 {seq} -> {seq + 1}"]
 
 
+@pytest.mark.rule("F5")
+@pytest.mark.parametrize(
+    ("msg_type", "seq", "fields"),
+    [
+        ("4", 5, [(36, 7)]),
+        ("4", 5, [(36, 5)]),
+        ("4", 5, [(36, 2)]),
+        ("D", "0", []),
+        ("A", 1, [(141, "Y")]),
+        ("4", 5, [(123, "Y"), (36, 7)]),
+        ("4", 5, [(123, "Y"), (36, 4)]),
+        ("4", 3, [(123, "Y"), (36, 7)]),
+        ("D", 3, []),
+        ("A", 8, []),
+        ("2", 8, [(7, 1), (16, 0)]),
+        ("D", 8, []),
+        ("D", 5000, []),
+    ],
+)
+@pytest.mark.parametrize("possdup", [False, True])
+def test_F5_whatever_a_longer_one_says(
+    bench: MakeBench, msg_type: str, seq: int | str, fields: list[Field], possdup: bool
+) -> None:
+    """Each row of the table behind F5 would fit as well."""
+    b = bench(expected=5)
+    text = (58, "x" * b.device.info.max_message)
+    assert b.feed(PEER.message(msg_type, seq, [*fields, text], possdup=possdup)) == ["halted 5 F5", "F5 none -> 5"]
+    assert b.phase is Phase.HALTED
+
+
 @pytest.mark.rule("F5", "F6")
 def test_F5_the_longest_that_a_length_can_say(bench: MakeBench) -> None:
     """999999 bytes and a right CheckSum, then the same with a wrong one."""

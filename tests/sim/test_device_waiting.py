@@ -163,6 +163,24 @@ def test_R14_a_tick_at_every_cycle_of_a_message_that_moves_expected(many: SimDev
     assert stories == {("request 1-0 R14", *moved), moved}
 
 
+@pytest.mark.rule("R13a", "R14")
+def test_R13a_a_request_that_waits_for_others_to_leave_starts_no_timer(many: SimDevice, seed: int) -> None:
+    stage = Stage(many)
+    lanes = [Bench(stage, n, peer=PEER, resend_timeout=2) for n in range(3)]
+    first, *others = lanes
+    assert first.feed(first.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
+    first.wait(1)
+    many.stalls(seed, 0.0, 0.95)
+    for other in others:
+        many.core.receive(other.session, other.order(3))
+    many.core.receive(first.session, first.order(4, possdup=True))
+    assert many.core.run(1 << 20)
+    assert first.story() == ["request 1-0 R13a", "R10 4 -> 1"]
+    for other in others:
+        assert other.story() == ["request 1-0 R11", "R10 3 -> 1"]
+    assert first.wait(1) == ["request 1-0 R14"]
+
+
 @pytest.mark.rule("R14", "R17")
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("beat_by_beat", [True, False])
