@@ -62,8 +62,11 @@ class Lanes:
     def has(self, lane: int, symbol: str) -> Signal:
         """A lane holds ``symbol``."""
         if (lane, symbol) not in self._spelt:
-            self._m.d.comb += self._signal(lane, symbol).eq(self[lane] == self._codes[symbol])
+            self._m.d.comb += self._signal(lane, symbol).eq(self._holds(lane, self._codes[symbol]))
         return self._spelt[lane, symbol]
+
+    def _holds(self, lane: int, code: int) -> Value:
+        return self[lane] == code
 
     def spell(self, last: int, text: str) -> Signal:
         """The lanes up to and including ``last`` read ``text``; ``?`` is anything."""
@@ -85,13 +88,10 @@ class Lanes:
 
 
 class MarkedLanes(Lanes):
-    """Lanes that have a bit for each symbol: whether they hold it."""
+    """Lanes that have a bit for each symbol: whether they hold it. ``codes`` are the places of the bits."""
 
-    def has(self, lane: int, symbol: str) -> Signal:
-        """A lane holds ``symbol``."""
-        if (lane, symbol) not in self._spelt:
-            self._m.d.comb += self._signal(lane, symbol).eq(self[lane][self._codes[symbol]])
-        return self._spelt[lane, symbol]
+    def _holds(self, lane: int, code: int) -> Value:
+        return self[lane][code]
 
 
 #: Header fields up to their ``=``.
