@@ -88,10 +88,17 @@ class Registers(wiring.Component):
         m = Module()
         shape = self.shape
         data = self.write_data
-        address = Signal(ADDRESS_BITS)
         reading = Signal()
-        m.d.sync += [address.eq(self.address), reading.eq(self.read)]
+        m.d.sync += reading.eq(self.read)
         reads: dict[str, Any] = {}
+        chosen: dict[str, Signal] = {}
+
+        def asked(name: str) -> Signal:
+            """True in the cycle after one in which ``address`` is that of register ``name``."""
+            if name not in chosen:
+                chosen[name] = Signal(name=f"reads_{name.lower()}")
+                m.d.sync += chosen[name].eq(self.address == REGISTERS[name].address)
+            return chosen[name]
 
         def written(name: str) -> Value:
             """True in the cycle in which register ``name`` is written."""
@@ -107,7 +114,7 @@ class Registers(wiring.Component):
         def wide(name: str, value: Value) -> None:
             """LO shows the low word; reading it latches the rest, which HI shows."""
             high = Signal(len(value) - 32, name=f"{name.lower()}_high")
-            with m.If(reading & (address == REGISTERS[f"{name}_LO"].address)):
+            with m.If(reading & asked(f"{name}_LO")):
                 m.d.sync += high.eq(value[32:])
             reads[f"{name}_LO"] = value[:32]
             reads[f"{name}_HI"] = high
@@ -224,7 +231,7 @@ class Registers(wiring.Component):
         wide("BYTES", self.counts.bytes)
         framed = Signal(OFFSET)
         partial = Signal(LENGTH)
-        with m.If(reading & (address == REGISTERS["BYTES_LO"].address)):
+        with m.If(reading & asked("BYTES_LO")):
             m.d.sync += [framed.eq(self.counts.framed), partial.eq(self.counts.partial)]
         reads["FRAMED_LO"], reads["FRAMED_HI"] = framed[:32], framed[32:]
         reads["PARTIAL"] = partial
@@ -258,12 +265,9 @@ class Registers(wiring.Component):
         # Two stages: whose address it is, then the word.
         word: Value = C(0, 32)
         for name, value in reads.items():
-            register = REGISTERS[name]
-            assert register.access is not Access.WO
-            chosen = Signal(name=f"reads_{name.lower()}")
-            m.d.sync += chosen.eq(self.address == register.address)
+            assert REGISTERS[name].access is not Access.WO
             for low, part in value if isinstance(value, list) else [(0, value)]:
-                word |= Mux(chosen, Value.cast(part) << low, 0)
+                word |= Mux(asked(name), Value.cast(part) << low, 0)
         assert reads.keys() == {name for name, register in REGISTERS.items() if register.access is not Access.WO}
         m.d.sync += self.read_data.eq(word)
         return m

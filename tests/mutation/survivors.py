@@ -83,7 +83,7 @@ SURVIVORS: tuple[Named, ...] = (
     Named("framer", _FRAMER, '"oversize"', r"mux A\[0\] oversize\[0\] const1", Kind.EQUAL, _OVERSIZE),
     Named("framer", _FRAMER, '"oversize"', r"mux B\[0\] - const1", Kind.EQUAL, _OVERSIZE),
     Named(
-        *("framer", _FRAMER, "~waits & (matched_next == 2)", r"not Y\[0\] - const1"),
+        *("framer", _FRAMER, "~waits & matched_next[1]", r"not Y\[0\] - const1"),
         *(Kind.EQUAL, "No frame waits in the state LENGTH: the message is not found before it is taken."),
     ),
     Named(

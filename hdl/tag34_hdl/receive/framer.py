@@ -101,15 +101,11 @@ class Framer(wiring.Component):
         is_digit = (byte >= ord("0")) & (byte <= ord("9"))
         value = byte[:4]
 
-        matched = Signal(range(len(START)))  # bytes of 8=FIX seen so far
+        matched = Signal(len(START) - 1)  # bit i: bytes of 8=FIX up to i are the last ones seen
         matched_next = Signal.like(matched)
         found = Signal()
-        hit = byte == Array(C(char, 8) for char in START)[matched]
-        m.d.comb += found.eq(hit & (matched == len(START) - 1))
-        with m.If(hit & ~found):
-            m.d.comb += matched_next.eq(matched + 1)
-        with m.Elif(byte == START[0]):
-            m.d.comb += matched_next.eq(1)
+        fits = Cat(byte == char for char in START) & Cat(C(1, 1), matched)
+        m.d.comb += Cat(matched_next, found).eq(fits)
 
         start = Signal(OFFSET)  # offset of the message's 8
         count = Signal(LENGTH)  # bytes of the message so far
@@ -131,7 +127,7 @@ class Framer(wiring.Component):
         waits = Signal()  # a frame does, or was taken in the cycle before: who takes it says so late in his cycle
         taken = Signal()
         m.d.comb += [
-            can_take.eq(~blocked & Mux(hunting, ~waits | (matched != len(START) - 1), ~waits & self.has_slot)),
+            can_take.eq(~blocked & Mux(hunting, ~waits | ~matched[-1], ~waits & self.has_slot)),
             self.rx.ready.eq(can_take),
             take.eq(self.rx.valid & can_take),
             # Saturates: a BeginString may be of any length, a record's length may not.
@@ -229,7 +225,7 @@ class Framer(wiring.Component):
                         finish()
                         hunt(fresh=False)
                 # In `9=8=FIX...` the next message began one byte ago.
-                with m.If(~waits & (matched_next == 2)):
+                with m.If(~waits & matched_next[1]):
                     m.d.sync += frame.length.eq(count - 1)
 
             with m.State("BODY"):

@@ -83,8 +83,9 @@ class WideFields(wiring.Component):
             this piece. All belong to the word at stage 3.
         done: the message has been dealt with; seen in ``complete`` and ``settled`` two cycles later.
         ident_address, ident_data, ident_write: the host writes an ident's byte.
-        fields: what was found; final when ``complete`` (``mirror`` a cycle later). ``mirror`` is 1 until a difference
-            is seen; that 49 or 56 is missing is seen with ``complete``.
+        fields: what was found; final when ``complete``, but for ``mirror``: a cycle later, or with ``complete`` if the
+            trailer ends in the body's last piece. ``mirror`` is 1 until a difference is seen, or that 49 or 56 is
+            missing.
         session: whose message it is.
         complete: the message's last body byte is in, and nobody has said ``done`` since.
         settled: 34 has been closed, or the message is complete; nobody has said ``done`` since.
@@ -304,12 +305,15 @@ class WideFields(wiring.Component):
         late_end = Signal()
         early_end = Signal()
         m.d.sync += [late_end.eq(0), older.eq(pending)]
+        missing = Signal()  # 49 or 56 is, if the message is complete; final as soon as the frame can come
+        ends = go & active & self.body_end & ~starts
+        m.d.sync += missing.eq((self.complete | late_end | ends) & ~(present["49"] & present["56"]))
         with m.If(done):
             m.d.sync += [self.complete.eq(0), settled.eq(0)]
         with m.If(reset):
             m.d.comb += changes.eq(1)
             m.d.sync += [
-                *(pending.eq(0), settled.eq(0), self.complete.eq(early_end)),
+                *(pending.eq(0), settled.eq(0), self.complete.eq(early_end), missing.eq(early_end)),
                 *(msg_type.eq(early_type), types.eq(early_types), seq.legal.eq(0), new_seq.legal.eq(0)),
                 *(flag.eq(0) for flag in flags.values()),
                 *(
@@ -459,9 +463,7 @@ class WideFields(wiring.Component):
                 m.d.sync += present[tag].eq(1)
             with m.If((takes & its & ident.first_differs) | (its_4 & ident.differs)):
                 m.d.sync += differs[tag].eq(1)
-        m.d.comb += out.mirror.eq(
-            ~(differs_8 | differs["49"] | differs["56"]) & (~self.complete | (present["49"] & present["56"]))
-        )
+        m.d.comb += out.mirror.eq(~(differs_8 | differs["49"] | differs["56"] | missing))
 
         # Data bodies
         body.read(m, ~Cat(sought[tag] for tag in body.TAGS))
@@ -495,7 +497,7 @@ class WideFields(wiring.Component):
             m.d.sync += [is_data_body.eq(0), late_end.eq(1)]
 
         # Ends and starts
-        with m.If(go & active & self.body_end & ~starts):
+        with m.If(ends):
             m.d.sync += active.eq(0)
             with m.If(~is_data_body & ~enters):
                 with m.If(pending & ~reset):

@@ -187,7 +187,7 @@ class WideFramer(wiring.Component):
         tail = Signal(width)
         sum_lanes = Signal(width)  # at the third stage
         word_3 = Signal(shape.word)
-        passed_3 = Signal()
+        full_3 = Signal()
         ended_3 = Signal()
         ended_badly_3 = Signal()
         fine_3 = Signal()  # what has ended is well formed
@@ -201,7 +201,6 @@ class WideFramer(wiring.Component):
             m.d.sync += [
                 word_3.eq(word_2),
                 word_3.turn.eq(word_2.turn & ~back),
-                passed_3.eq(passes),
                 cycle_3.eq(cycle_2),
                 number_3.eq(number),
                 structure.starts.eq(found & ~back),
@@ -267,9 +266,11 @@ class WideFramer(wiring.Component):
             m.d.sync += short_waits.eq(0)
         turns = crowded | short | wrong | bad_trailer
         at = first | length_at | wrong_at
-        left = Signal()  # something of the word comes once more; a short body may begin with the next one
+        # Is something of the word left, to come once more? Behind a short BodyLength in its last lane nothing is. (What
+        # makes the words come once more belongs to different stages of the search, so `at` is the one lane.)
+        left = crowded | wrong | bad_trailer | (short & ~at[width - 1])
         with m.If(go):
-            m.d.sync += left.eq(step & (crowded | wrong | bad_trailer | (short & ~at[width - 1])))
+            m.d.sync += full_3.eq(passes & ~left)
         with m.If(step):
             m.d.sync += [
                 back.eq(turns),
@@ -283,7 +284,7 @@ class WideFramer(wiring.Component):
             ]
             with m.If(short):
                 m.d.sync += short_waits.eq(1)
-        m.d.comb += [self.word_3.eq(word_3), self.word_3.full.eq(passed_3 & ~left)]
+        m.d.comb += [self.word_3.eq(word_3), self.word_3.full.eq(full_3)]
         # The place is worked out in one cycle, how far it is in the next one; then it is known what was no message.
         goes_back = Signal(3)
         leaves_wrong = Signal(3)

@@ -29,11 +29,10 @@ class Clock(wiring.Component):
     Parameters: ``clock_hz``, the frequency of the clock domain, 2 MHz to 1 GHz.
 
     Members: ``load`` sets ``time`` to ``new_time`` (two cycles later it goes on); ``run``: the time goes on, else it
-        stands still.
+        stands still, a cycle later.
 
     Whether a unit is at its end is found in the cycle before it is needed (microseconds never count up in two cycles
-    running), so a carry
-    through all units is one cycle and a short path.
+    running), so a carry through all units is one cycle and a short path.
     """
 
     load: In(1)
@@ -51,8 +50,8 @@ class Clock(wiring.Component):
         m = Module()
         time = self.time
         settle = Signal(range(3))
-        counts = Signal()
-        m.d.comb += counts.eq(self.run & (settle == 0))
+        counts = Signal()  # a register: all units hang on it
+        m.d.sync += counts.eq(self.run & (settle[1:] == 0) & ~self.load)
 
         # Whole nanoseconds of a cycle, and the fraction in units of 1 / clock_hz ns.
         # `fraction` and `extra` are those of the step that is ready in `next_nano`.

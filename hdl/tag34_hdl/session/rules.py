@@ -105,13 +105,13 @@ class Rules(wiring.Component):
             ),
         ]
         fits = Signal(Rows)
-        before: Value = C(0, 1)
-        for common, rows in groups:
-            earlier = before
+        in_common = Signal(len(groups))
+        m.d.comb += in_common.eq(Cat(common for common, _ in groups))
+        for group, (_, rows) in enumerate(groups):
+            earlier: Value = in_common[:group].any()
             for rule, condition in rows:
-                m.d.comb += fits[rule.name].eq(common & condition & ~earlier)
+                m.d.comb += fits[rule.name].eq(in_common[group] & condition & ~earlier)
                 earlier = earlier | condition
-            before = before | common
         m.d.sync += self.known.eq(fits)
 
         m.d.comb += self.row.eq(self.known)

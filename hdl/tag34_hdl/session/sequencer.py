@@ -204,13 +204,13 @@ class Sequencer(wiring.Component):
         # Bytes that never end must not keep the host waiting, nor a timer: after a message, or a turn for one, it is
         # their turn. What has arrived on the old connection still comes before a new one.
         host_next = Signal()
-        may_command = self.command_valid & (~connects | quiet)
-        overtakes = self.due.valid | (may_command & ~(connects & self.frame.valid))
+        may_command = self.command_valid & (~connects | (quiet & ~self.frame.valid))
+        overtakes = self.due.valid | may_command
 
         def serve_host() -> None:
             """Commands and timers, between two messages."""
             m.d.sync += host_next.eq(0)
-            with m.If(may_command & ~(connects & self.frame.valid)):
+            with m.If(may_command):
                 m.d.sync += [t.in_message.eq(0), t.advanced.eq(0), t.plan.simple.eq(0)]
                 turn_to("COMMAND", self.command.session, command=1)
             with m.Elif(self.due.valid):

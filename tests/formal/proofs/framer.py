@@ -79,8 +79,7 @@ class FramerJudgement(Proof):
         matched = signal("matched")
         for count in range(1, len(START)):
             seen = Cat(before.word_select(count - 1 - place, 8) == START[place] for place in range(count)).all()
-            self.lemma((matched != count) | seen, "matched")
-        self.lemma(matched < len(START), "matched")
+            self.lemma(~matched[count - 1] | seen, "matched")
         begins = taken & state("HUNT") & signal("found")
         first_five = Cat(
             byte == START[4], *(before.word_select(3 - place, 8) == START[place] for place in range(4))

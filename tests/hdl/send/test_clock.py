@@ -147,11 +147,12 @@ def test_only_cycles_in_which_it_runs_count(clock_hz: int, rng: random.Random) -
     async def testbench(ctx: Any) -> None:
         await load(ctx, dut, start)
         counted = 0
+        run = False
         for _ in range(1000):
+            counted += run  # as of the cycle before
             run = rng.random() < 0.5
             ctx.set(dut.run, run)
             await ctx.tick()
-            counted += run
             assert text(ctx, dut) in possible(start, counted, clock_hz)
 
     simulate(dut, testbench)
