@@ -117,15 +117,18 @@ class Packer(wiring.Component):
         below = Signal(width)  # the lanes below `place`
 
         # -- A beat, turned to its lanes. That it is taken is known late.
-        ready = Signal()
+        is_open = Signal()
+        offered = Signal()  # taken if all moves
         take = Signal()
         turned: Value = beat.data
         for bit in range(lane_bits):
             turned = Mux(place[bit], turned.rotate_left(8 << bit), turned)
         end = Signal(range(2 * width))
         m.d.comb += [
-            self.rx.ready.eq(ready),
-            take.eq(self.rx.valid & ready),
+            # Without `hold` for one thing less: it comes with `back`, and stays until words are shown again.
+            self.rx.ready.eq(self.go & ~self.back & is_open),
+            offered.eq(self.rx.valid & is_open),
+            take.eq(self.go & ~self.back & offered),
             end.eq(place + beat.count),
         ]
         over = end[lane_bits]  # the word is complete
@@ -176,8 +179,7 @@ class Packer(wiring.Component):
         other = Signal()
         m.d.comb += [
             other.eq((beat.session != session) if shape.sessions > 1 else 0),
-            # Without `hold` for one thing less: it comes with `back`, and stays until words are shown again.
-            ready.eq(self.go & ~self.back & ~self.closed & plain & ~finds & ~changes & ~other),
+            is_open.eq(~self.closed & plain & ~changes & ~other),
             show_index.eq(index),
             shown.eq(turned),
         ]
@@ -198,8 +200,8 @@ class Packer(wiring.Component):
             ]
         with m.Elif(plain & ~changes):
             m.d.comb += [
-                mask.eq(Mux(take, Mux(waiting, every, ~below) & until_end, Mux(waiting, below, 0))),
-                full.eq(take & over),
+                mask.eq(Mux(offered, Mux(waiting, every, ~below) & until_end, Mux(waiting, below, 0))),
+                full.eq(offered & over),
             ]
 
         # What was shown is kept a cycle later, and once more as long as it stays; it is not read before.
@@ -221,7 +223,7 @@ class Packer(wiring.Component):
             m.d.sync += last_taken.eq(self.cycle)
         with m.If(moves):
             m.d.sync += [
-                self.taken.eq(Mux(take, self.cycle, last_taken)),
+                self.taken.eq(Mux(offered, self.cycle, last_taken)),
                 self.word.data.eq(shown),
                 self.word.mask.eq(mask),
                 self.word.full.eq(full),
@@ -234,8 +236,8 @@ class Packer(wiring.Component):
             for lane in range(width):
                 m.d.sync += self._classify(self.classes[lane], shown.word_select(lane, 8))
             with m.If(plain & ~changes):
-                m.d.sync += [rest.eq(turned), waiting.eq(take & over & (end[:lane_bits] != 0))]
-                with m.If(take):
+                m.d.sync += [rest.eq(turned), waiting.eq(offered & over & (end[:lane_bits] != 0))]
+                with m.If(offered):
                     m.d.sync += [place.eq(end[:lane_bits]), below.eq(below_lane(end[:lane_bits]))]
                     with m.If(over):
                         m.d.sync += index.eq(index + 1)

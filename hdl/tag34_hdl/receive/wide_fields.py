@@ -519,7 +519,10 @@ class WideFields(wiring.Component):
         with m.Elif(go & ~self.back & unlike_header.any()):
             m.d.sync += in_header.eq(0)
         m.d.comb += self.settled.eq(settled | self.complete)
-        m.d.sync += self.changed.eq(changes | seq.lands | new_seq.lands)
+        # Whether a number that ends in lane 0 is the one that is looked for is known too late for this.
+        m.d.sync += self.changed.eq(
+            changes | (takes & (seq.stops[0] | new_seq.stops[0])) | seq.number_valid | new_seq.number_valid
+        )
 
         # -- The host's idents, other sessions
         idents = (begin, ours, theirs)

@@ -308,7 +308,9 @@ class Sequencer(wiring.Component):
             self._expect_jump(t)
 
         # A message that is cut by another session's may be warned of again.
-        with m.If(~ours | ~self.fields_settled | self.fields_done):
+        done = Signal()
+        m.d.sync += done.eq(self.fields_done)
+        with m.If(~ours | ~self.fields_settled | done):
             m.d.sync += warned.eq(0)
 
         with fsm.state("COMMIT"):
