@@ -167,6 +167,7 @@ class WideDatapath(Datapath):
             fields.ident_address.eq(self.ident_address),
             fields.ident_data.eq(self.ident_data),
             slots.go.eq(framer.go),
+            slots.judges.eq(framer.frame.valid),
             slots.word.eq(framer.word_3),
             slots.structure.eq(framer.structure),
             slots.start_slot.eq(release.start_slot),

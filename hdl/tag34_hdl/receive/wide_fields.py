@@ -376,7 +376,7 @@ class WideFields(wiring.Component):
                     m.d.sync += sought[tag].eq(0)
             taken = Signal(name=f"taken_{tag}")
             m.d.comb += taken.eq(takes & its & unit.ends)
-            unit.collect(m, go, full, taken)
+            unit.collect(m, go, full, taken, goes_on=takes & live[tag])
         with m.If(seq.lands):
             m.d.sync += settled.eq(1)
         m.d.comb += [
@@ -519,10 +519,7 @@ class WideFields(wiring.Component):
         with m.Elif(go & ~self.back & unlike_header.any()):
             m.d.sync += in_header.eq(0)
         m.d.comb += self.settled.eq(settled | self.complete)
-        # Whether a number that ends in lane 0 is the one that is looked for is known too late for this.
-        m.d.sync += self.changed.eq(
-            changes | (takes & (seq.stops[0] | new_seq.stops[0])) | seq.number_valid | new_seq.number_valid
-        )
+        m.d.sync += self.changed.eq(changes | seq.lands | new_seq.lands)
 
         # -- The host's idents, other sessions
         idents = (begin, ours, theirs)

@@ -110,8 +110,9 @@ class WideNumber:
             with m.If(full):
                 m.d.sync += self.run.eq(Cat(equals[width - 1], is_value[width - 1]))
 
-    def collect(self, m: Module, go: Value, full: Value, take: Value) -> None:
-        """Stage 3 to 4, and from 4 on. ``take``: the number that ends in the piece at stage 3 is wanted."""
+    def collect(self, m: Module, go: Value, full: Value, take: Value, *, goes_on: Value) -> None:
+        """Stage 3 to 4, and from 4 on. ``take``: the number that ends in the piece at stage 3 is wanted; ``goes_on``:
+        and it began in an earlier one, as it must if it ends in lane 0."""
         width = self.width
         m.d.comb += [self.ends.eq(self.stops.any()), self.late.eq(self.stops.any() & ~self.stops[0])]
         lanes = [self.digits.word_select(lane, 4) for lane in range(width)]
@@ -162,4 +163,4 @@ class WideNumber:
             self.number.eq(number),
             self.number_good.eq((chosen & self.closed).any() & ~over),
         ]
-        m.d.comb += self.lands.eq((take & self.stops[0]) | self.number_valid)
+        m.d.comb += self.lands.eq((goes_on & self.stops[0]) | self.number_valid)

@@ -1,6 +1,6 @@
 """Slots: the message memory, and who owns which piece of it."""
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -78,8 +78,12 @@ class Slots(wiring.Component):
             free.payload.eq(self.free.payload),
             self.free.ready.eq(filled),
         ]
-        current, has_current, has_next = current_slot(m, shape, take=taken, free=free, switch=self.switch)
-        m.d.sync += [taken.eq(self.take), filled.eq(free.ready), self.has_current.eq(has_next & ~self.take)]
+        current, has_current, has_following = current_slot(m, shape, take=taken, free=free, switch=self.switch)
+        m.d.sync += [
+            taken.eq(self.take),
+            filled.eq(free.ready),
+            self.has_current.eq(Mux(taken | ~has_current, has_following, 1) & ~self.take),
+        ]
         m.d.comb += self.current.eq(current)
         if shape.sessions > 1:
             context = Context(current=current, has_current=has_current)

@@ -58,7 +58,9 @@ class WideSlots(wiring.Component):
         go, word, structure: the receive pipeline moves: the piece in its third stage is taken. ``go`` must be low while
             a frame waits (from the second cycle in which it is offered to the one in which it is taken) and in a cycle
             after one with ``wants_slot``.
-        wants_slot: a message has begun and there will be no slot for it in the next cycle. Depends on ``take``.
+        wants_slot: a message has begun and there will be no slot for it in the next cycle, or there will be none if
+            the current one is taken now.
+        judges: it may be.
         current, has_current, take, free: as in ``Slots``.
         arrival: see :func:`arrival`.
         start_slot, start_lane: the lane of the first byte of the message in ``start_slot``, one cycle later.
@@ -79,6 +81,7 @@ class WideSlots(wiring.Component):
                 "word": In(shape.word),
                 "structure": In(shape.structure),
                 "wants_slot": Out(1),
+                "judges": In(1),
                 "current": Out(slot),
                 "has_current": Out(1),
                 "take": In(1),
@@ -148,14 +151,16 @@ class WideSlots(wiring.Component):
         session = Signal(shape.session_bits)
         changes = Signal()  # to another session
 
-        current, has_current, has_next = current_slot(m, shape, take=self.take, free=self.free, switch=changes)
+        current, has_current, has_following = current_slot(
+            m, shape, take=self.take, free=self.free, switch=changes, late=True
+        )
         m.d.comb += [
             self.current.eq(current),
             self.has_current.eq(has_current),
             moves.eq(self.go | ~(begins_5 | turn_5)),
             changes.eq(turn_5 & moves) if shape.sessions > 1 else changes.eq(0),
-            # Whether there is a slot in the next cycle, as the current one may just be taken.
-            self.wants_slot.eq((start_4.any() | begins_5) & ~has_next),
+            # That the current one is taken is known too late for this.
+            self.wants_slot.eq((start_4.any() | begins_5) & ~has_following & ~(has_current & ~self.judges)),
         ]
         m.d.sync += renewed.eq(0)
         with m.If(moves):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth import Array, Cat, Mux, Signal, Value
+from amaranth import Array, Cat, Const, Mux, Signal, Value
 
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.slots import Slots
@@ -47,9 +47,12 @@ class SlotPlaces(Proof):
         session: Value,
         switch: Value,
         shown: Value,
+        following: Value,
+        has_following: Value,
     ) -> None:
         """The properties. ``table`` has the other sessions' words, which end with ``current`` and ``has_current``;
-        ``session`` is at hand, ``switch`` changes it, ``shown`` is the one whose word is looked up."""
+        ``session`` is at hand, ``switch`` changes it, ``shown`` is the one whose word is looked up; ``following`` is
+        what is at hand of the list, if there is."""
         slots, bits = dut.shape.slots, dut.shape.slot_bits
         sweep = opened.signal(f"{table}.sweep")
         queue = Queue(opened, "list", slots)
@@ -79,27 +82,34 @@ class SlotPlaces(Proof):
                 places.append(there & Mux(known, current == slot, number == slot))
             places += [
                 dut.has_current & (dut.current == slot),
+                has_following & (following == slot),
                 owned[slot],
                 fresh <= slot,
             ]
             self.holds(f"{prefix}.one-owner", sum(places) == 1)
         self.lemma(~dut.has_current | (dut.current < slots), "current")
+        self.lemma(~has_following | (following < slots), "following")
         for there, known, current in others:
             self.lemma(~(there & known) | (current < slots), "current of others")
         self.cover(f"{prefix}.one-owner", owned.all() & (session == 1))
         self.cover(f"{prefix}.one-owner", (owned == 0b10110) & (session == 0) & self.past(session == 1))
 
         currents = dut.has_current + sum(there for there, _, _ in others)
-        listed = queue.level + currents + sum(owned)
+        listed = queue.level + has_following + currents + sum(owned)
         self.holds(f"{prefix}.none-leaks", listed + (slots - fresh) == slots)
-        self.cover(f"{prefix}.none-leaks", (queue.level == 0) & ~dut.has_current & (session == 1))
+        self.cover(f"{prefix}.none-leaks", (queue.level == 0) & ~has_following & ~dut.has_current & (session == 1))
         filled = self.past(fresh == slots)
         self.holds(f"{prefix}.takes-back", ~filled | dut.free.ready)
         self.holds(f"{prefix}.takes-back", ~(dut.free.valid & dut.free.ready) | (queue.level != slots))
         self.cover(f"{prefix}.takes-back", dut.free.valid & dut.free.ready & (queue.level == 3))
-        waits = ~dut.has_current & (queue.level != 0) & ~switch
+        # Above width 1 what is at hand of the list comes a cycle behind it.
+        waits = ~dut.has_current & self.next_free(opened, queue) & ~switch
         self.holds(f"{prefix}.current-comes", ~self.past(waits) | dut.has_current)
         self.cover(f"{prefix}.current-comes", self.past(waits) & dut.has_current & self.past(dut.free.valid, init=0))
+
+    def next_free(self, opened: Opened, queue: Queue) -> Value:
+        """There is one that can become the current slot in the next cycle."""
+        return queue.level != 0
 
 
 def statements(prefix: str) -> tuple[Property, ...]:
@@ -124,7 +134,7 @@ def statements(prefix: str) -> tuple[Property, ...]:
         Property(
             f"{prefix}.current-comes",
             ("R16",),
-            "without a current slot, and with one on the list, there is one a cycle later",
+            "without a current slot, and with one on the list, there is one a cycle later (above width 1, two)",
         ),
     )
 
@@ -160,7 +170,8 @@ class SlotOwners(SlotPlaces):
         self.assume(~((dut.take | self.past(dut.take)) & dut.switch))
         owned = self.own(dut)
         self.lemma(opened.signal("own") == self.past(dut.next_session), "own")
-        self.places("slots", dut, opened, "currents", owned, session, dut.switch, dut.next_session)
+        none = Const(0, 1)
+        self.places("slots", dut, opened, "currents", owned, session, dut.switch, dut.next_session, none, none)
 
 
 class WideSlotOwners(SlotPlaces):
@@ -170,21 +181,30 @@ class WideSlotOwners(SlotPlaces):
     parameters = f"width {WIDE.width}, {SESSIONS} sessions, {WIDE.slots} slots"
     assumes = (
         "a slot is taken only if there is a current one, and given back only by who owns it; none is taken in the "
-        "cycle of a turn; no piece is taken in the cycle behind one in which a slot is wanted; a turn is to another "
-        "session, comes when the contexts have been reset, and the piece behind it is a bubble"
+        "cycle of a turn or behind another one; no piece is taken in the cycle behind one in which a slot is wanted; a "
+        "turn is to another session, comes when the contexts have been reset, and the piece behind it is a bubble"
     )
     properties = (
         *statements("wide-slots"),
         Property("wide-slots.begins", ("R10", "R16"), "a message begins only with a current slot to be written to"),
-        Property("wide-slots.resumes", ("R16",), "with a slot on the list none is wanted"),
+        Property(
+            "wide-slots.resumes",
+            ("R16",),
+            "with a slot that can be the next one none is wanted, nor with a current one that is not taken",
+        ),
     )
+
+    def next_free(self, opened: Opened, queue: Queue) -> Value:
+        """The one at hand."""
+        return opened.signal("has_following")
 
     def build(self) -> None:
         """Pieces with anything in them, stalled at any time."""
         m = self.m
         dut = WideSlots(WIDE)
         opened = m.submodules.dut = Opened(dut)
-        self.free(dut.go, dut.word, dut.structure)
+        self.free(dut.go, dut.word, dut.structure, dut.judges)
+        self.assume(~dut.take | dut.judges)
         turn_4, turn_5 = opened.signal("turn_4"), opened.signal("turn_5")
         session_4, session_5 = opened.signal("session_4"), opened.signal("session_5")
         start_4, begins_5 = opened.signal("start_4"), opened.signal("begins_5")
@@ -192,7 +212,7 @@ class WideSlotOwners(SlotPlaces):
         sweep = opened.signal("contexts.sweep")
         owned = self.own(dut)
         self.assume(~dut.go | ~self.past(dut.wants_slot))
-        self.assume(~(dut.take & changes))
+        self.assume(~(dut.take & (changes | self.past(dut.take))))
 
         # The last piece taken was a turn; the session that it, or an earlier one, has led to.
         turned = Signal()
@@ -214,12 +234,16 @@ class WideSlotOwners(SlotPlaces):
         shown = opened.signal("contexts.address")
         self.lemma(~turn_5 | (self.past(shown) == session_5), "looked up")
         self.lemma(~turn_5 | (~self.past(changes) & self.past(sweep == SESSIONS)), "looked up, nothing put since")
-        self.places("wide-slots", dut, opened, "contexts", owned, session, changes, shown)
+        following, has_following = opened.signal("following"), opened.signal("has_following")
+        self.places("wide-slots", dut, opened, "contexts", owned, session, changes, shown, following, has_following)
+        queue = Queue(opened, "list", WIDE.slots)
+        comes = (queue.level != 0) & ~has_following
+        self.holds("wide-slots.current-comes", ~self.past(comes) | has_following)
 
         begins = begins_5 & moves
         self.holds("wide-slots.begins", ~begins | dut.has_current)
         self.cover("wide-slots.begins", begins & ~self.past(dut.wants_slot))
         self.cover("wide-slots.begins", begins & self.past(self.past(dut.wants_slot)))
-        level = opened.signal("list.level")
-        self.holds("wide-slots.resumes", (level == 0) | changes | ~dut.wants_slot)
+        self.holds("wide-slots.resumes", ~has_following | ~dut.wants_slot)
+        self.holds("wide-slots.resumes", ~dut.has_current | dut.judges | ~dut.wants_slot)
         self.cover("wide-slots.resumes", self.past(dut.wants_slot) & ~dut.wants_slot & begins_5)

@@ -223,6 +223,7 @@ class Traffic:
             delivery = {"slot": 0, "length": 0, "session": 0}
             pushed = None
             current = ctx.get(slots.current)
+            waits = bool(frames)
             if frames and frames[0][1] == 0:
                 message = frames[0][0]
                 held = message.fate == HOLD and len(self._held) < self.hold
@@ -248,6 +249,7 @@ class Traffic:
             freed = None
             if not pushes and self._held and ctx.get(slots.free.ready) and rng.random() < self.discard:
                 freed = self._held.pop()[0]
+            ctx.set(slots.judges, waits)
             ctx.set(slots.take, takes)
             ctx.set(release.push, pushes)
             ctx.set(release.arrived, arrived)
