@@ -300,7 +300,7 @@ class WideFields(wiring.Component):
         differs = {tag: Signal(name=f"differs_{tag}") for tag in ("49", "56")}
         present = {tag: Signal(name=f"present_{tag}") for tag in ("49", "56")}
         settled = Signal()
-        # A flag or the type may become another one, or all that was found goes. What is not so costs a preparation.
+        # What is found may become another one, or all of it goes. What is not so costs a preparation.
         changes = Signal()
         late_end = Signal()
         early_end = Signal()
@@ -358,8 +358,6 @@ class WideFields(wiring.Component):
                     m.d.sync += early_types.eq(single)
                 with m.Else():
                     m.d.sync += types.eq(single)
-            with m.If(mask.any() & (~typed | marks.any() | Cat(type_marks.past).any())):
-                m.d.comb += changes.eq(1)
         m.d.comb += [out.msg_type.eq(msg_type)]
         m.d.comb += [out[name].eq(types[place]) for place, name in enumerate(TYPES.values())]
 
@@ -392,8 +390,6 @@ class WideFields(wiring.Component):
                 m.d.sync += sought[tag].eq(0)
             with m.If(takes & sought[tag] & (yes[tag] & where).any()):
                 m.d.sync += flag.eq(1)
-        with m.If(takes & Cat(yes.values()).any()):
-            m.d.comb += changes.eq(1)
         m.d.comb += [
             out.possdup.eq(flags["43"]),
             out.possresend.eq(flags["97"]),
@@ -519,7 +515,12 @@ class WideFields(wiring.Component):
         with m.Elif(go & ~self.back & unlike_header.any()):
             m.d.sync += in_header.eq(0)
         m.d.comb += self.settled.eq(settled | self.complete)
-        m.d.sync += self.changed.eq(changes | seq.lands | new_seq.lands)
+        # Whether the piece comes once more, or has to wait for the message before, is known too late for this.
+        about_type = mask.any() & (~typed | marks.any() | Cat(type_marks.past).any())
+        about_number = Cat(live[tag] & unit.stops[0] for tag, unit in (("34", seq), ("36", new_seq))).any()
+        with m.If(go & active & ~starts & (about_type | about_number | Cat(yes.values()).any())):
+            m.d.comb += changes.eq(1)
+        m.d.sync += self.changed.eq(changes | seq.number_valid | new_seq.number_valid)
 
         # -- The host's idents, other sessions
         idents = (begin, ours, theirs)

@@ -211,10 +211,10 @@ class Sequencer(wiring.Component):
             """Commands and timers, between two messages."""
             m.d.sync += host_next.eq(0)
             with m.If(may_command):
-                m.d.sync += [t.in_message.eq(0), t.advanced.eq(0), t.plan.simple.eq(0)]
+                m.d.sync += t.plan.simple.eq(0)
                 turn_to("COMMAND", self.command.session, command=1)
             with m.Elif(self.due.valid):
-                m.d.sync += [t.in_message.eq(0), t.advanced.eq(0), t.plan.simple.eq(0)]
+                m.d.sync += t.plan.simple.eq(0)
                 turn_to("DUE", self.due.payload, due=1)
 
         def unless_it_changes(following: str) -> None:
@@ -230,10 +230,11 @@ class Sequencer(wiring.Component):
         def take(following: str) -> None:
             """The frame is taken, its transaction begins."""
             m.d.comb += [self.frame.ready.eq(1), self.fields_done.eq(1)]
-            m.d.sync += [t.in_message.eq(1), t.advanced.eq(0), foreign.eq(0), oversize.eq(0), host_next.eq(1)]
+            m.d.sync += [t.in_message.eq(1), foreign.eq(0), oversize.eq(0), host_next.eq(1)]
             fsm.go(following)
 
         with fsm.state("IDLE"):
+            m.d.sync += [t.in_message.eq(0), t.advanced.eq(0)]
             nothing = ~self.fields_settled & ~self.frame.valid & ~self.command_valid & ~self.due.valid
             m.d.comb += [preparation.load.eq(1), self.idle.eq(~busy & ours & nothing)]
             with m.If(busy):

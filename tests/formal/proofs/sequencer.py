@@ -165,6 +165,8 @@ class SequencerProof(Proof):
         self.lemma(sum(opened.signal(f"at_{name}") for name in STATES) == 1, "legal state")
         self.lemma(opened.signal("expected.busy") == (self.left != 0), "busy")
         self.lemma(~self.commits | (self.in_message & ~self.advanced), "a message's commit")
+        prepares = self.state("PREPARE ROW", "PREPARE PLAN", "WAIT", "GARBLED")
+        self.lemma(~prepares | ~(self.in_message | self.advanced), "nothing has begun")
         return dut
 
     def known(self, name: str, condition: Any) -> None:
