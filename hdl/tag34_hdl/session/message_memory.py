@@ -10,6 +10,19 @@ from ..block_memory import BlockMemory
 #: Words of a bank, at least, and number of banks, at most.
 BANK_WORDS = 2048
 BANKS = 32
+#: Banks grow beyond that, to blocks of fewer bits per word, but not to more blocks than this share.
+LARGEST_BANK_WORDS = 16384
+MORE_BLOCKS = 1.1
+
+
+def bank_words(words: int) -> int:
+    """Words of each bank of a memory of so many: few banks make the choice between them short."""
+    least = max(BANK_WORDS, 1 << ceil_log2(-(-words // BANKS)))
+    blocks = -(-words // BANK_WORDS)
+    size = least
+    while size < LARGEST_BANK_WORDS and -(-words // (2 * size)) * (2 * size // BANK_WORDS) <= MORE_BLOCKS * blocks:
+        size *= 2
+    return size
 
 
 class ExternalMemory:
@@ -71,7 +84,7 @@ class MessageMemory(wiring.Component):
 
         # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register
         # behind it.
-        bank_bits = max(ceil_log2(BANK_WORDS), ceil_log2(-(-self.words // BANKS)))
+        bank_bits = ceil_log2(bank_words(self.words))
         write_bank, read_bank = self.write_address[bank_bits:], self.read_address[bank_bits:]
         latched = []
         for bank in range(-(-self.words // (1 << bank_bits))):
