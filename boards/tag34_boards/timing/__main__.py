@@ -115,7 +115,8 @@ def entry_of(clocks: list[ClockOf], areas: list[AreaOf]) -> Entry:
     """An entry of this tree."""
     revision, changed = history.revision(ROOT)
     tools = {name: version(name) for name in (YOSYS, NEXTPNR)}
-    return Entry(revision, changed, tools, SCRIPT, OPTIONS, tuple(clocks), tuple(areas))
+    options = (*OPTIONS, *(f"{part.name}: {' '.join(part.options)}" for part in PARTS.values() if part.options))
+    return Entry(revision, changed, tools, SCRIPT, options, tuple(clocks), tuple(areas))
 
 
 def print_entry(entry: Entry) -> None:

@@ -33,13 +33,13 @@ class Routed:
 
 
 def route(netlist: Netlist, part: Part, seed: int, options: Sequence[str] = OPTIONS) -> Routed:
-    """Place and route a netlist for a part with a seed.
+    """Place and route a netlist for a part with a seed, with ``options`` and those of the part.
 
     Raises ToolError if the tool is missing or fails, for instance because the design does not fit.
     """
     arguments = [
         *(f"--{part.device}", "--package", part.package, "--speed", str(part.speed)),
-        *("--freq", str(part.mhz), "--seed", str(seed), *options),
+        *("--freq", str(part.mhz), "--seed", str(seed), *options, *part.options),
         *("--timing-allow-fail", "--lpf-allow-unconstrained"),
     ]
     stem = f"route-{part.name}-{seed}-{digest(netlist.hash, version(NEXTPNR), KEPT, *arguments)}"

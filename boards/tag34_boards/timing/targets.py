@@ -14,7 +14,8 @@ class Part:
     """A device as nextpnr knows it.
 
     Members: ``name`` (as on the command line), ``device`` (nextpnr's switch), ``package``, ``speed`` (speed grade: 6 is
-    the slowest, 8 the fastest), ``mhz`` (the clock that is asked of place and route).
+    the slowest, 8 the fastest), ``mhz`` (the clock that is asked of place and route), ``options`` (for place and route,
+    beyond those that all have).
     """
 
     name: str
@@ -22,13 +23,15 @@ class Part:
     package: str
     speed: int
     mhz: float
+    options: tuple[str, ...] = ()
 
 
 PARTS = {
     part.name: part
     for part in (
         Part("LFE5U-25F-6", "25k", "CABGA381", 6, 125.0),
-        Part("LFE5U-85F-8", "85k", "CABGA381", 8, 156.25),
+        # Arcs that are too slow are routed anew.
+        Part("LFE5U-85F-8", "85k", "CABGA381", 8, 156.25, ("--tmg-ripup",)),
     )
 }
 

@@ -134,7 +134,9 @@ class WideRelease(wiring.Component):
         hit = Signal()  # the guess was right
         drop = Signal()  # or wrong
         steps = Signal()  # a beat is read
+        ends = Signal()  # it is the message's last one
         ready_1 = Signal()  # the stage in front has room
+        fill = [Signal(name=f"fill_{stage}") for stage in (1, 2, 3)]
         may = Signal()
         m.d.comb += [
             hit.eq(pushed_arrived & reading & guess),
@@ -144,7 +146,9 @@ class WideRelease(wiring.Component):
             # the second cycle after that.
             may.eq(Mux(guess | confirmed, self.arrival.written > place[:WRITTEN_BITS] + 1, ~(last & freeing))),
             steps.eq(reading & ready_1 & may),
-            loads.eq(~reading | (steps & last)),
+            # Who is at his last beat guesses no more: whether a guess was right, which is known late, does not matter.
+            ends.eq(reading & last & may & (~Cat(fill).all() | self.deliver.ready)),
+            loads.eq(~reading | ends),
             self.read_enable.eq(ready_1),
             self.read_slot.eq(slot),
             self.read_word.eq(place),
@@ -163,8 +167,8 @@ class WideRelease(wiring.Component):
                 begin.eq(begin << 1),
                 last.eq(~guess & (next_place == final)),
             ]
-            with m.If(last):
-                m.d.sync += [freeing.eq(1), freed.eq(slot)]
+        with m.If(ends):
+            m.d.sync += [freeing.eq(1), freed.eq(slot)]
         with m.If(loads):
             first_lane = Mux(follows, following.lane, self.arrival.lane)
             m.d.sync += [
@@ -189,7 +193,6 @@ class WideRelease(wiring.Component):
         part = data.StructLayout(
             {"last": 1, "count": range(width + 1), "begin": begins, "lane": lanes, "session": shape.session_bits}
         )
-        fill = [Signal(name=f"fill_{stage}") for stage in (1, 2, 3)]
         guessed = [Signal(name=f"guess_{stage}") for stage in (1, 2, 3)]
         ready = [ready_1, Signal(name="ready_2"), Signal(name="ready_3")]
         read = Signal(part)
