@@ -11,11 +11,13 @@ from amaranth.lib.wiring import In, Out
 from tag34.contract import SOH
 
 from ..layouts import LENGTH, OFFSET, Frame, MessageByte, Shape
+from ..onehot import OneHot
 from ..session.table import Context, Table
 from .checksum import START_SUM, Checksum
 
 START = b"8=FIX"
 TRAILER_LENGTH = len("10=000|")
+STATES = ("HUNT", "BEGIN", "TAG 9", "EQUALS", "LENGTH", "BODY", "TRAILER")
 
 #: What the framer counts on a connection: bytes received, bytes of framed messages, bytes of the message now arriving.
 Counts = data.StructLayout({"bytes": OFFSET, "framed": OFFSET, "partial": LENGTH})
@@ -119,7 +121,8 @@ class Framer(wiring.Component):
 
         received = Signal(OFFSET)
         framed = Signal(OFFSET)
-        hunting = Signal()
+        fsm = OneHot(m, "at", STATES)
+        hunting = fsm.bits["HUNT"]
         blocked = Signal()  # another session's turn, or not known yet whose
         summed = Signal(init=1)  # the byte at hand belongs to the sum
         take = Signal()
@@ -171,112 +174,110 @@ class Framer(wiring.Component):
         with m.If(take):
             m.d.sync += [received.eq(received + 1), matched.eq(matched_next)]
 
-        with m.FSM(name="framer") as fsm:
+        def hunt(*, fresh: bool) -> None:
+            """The search goes on: behind this byte, or with what the matcher has seen of it."""
+            if fresh:
+                m.d.sync += matched.eq(0)
+            fsm.go("HUNT")
 
-            def hunt(*, fresh: bool) -> None:
-                """The search goes on: behind this byte, or with what the matcher has seen of it."""
-                if fresh:
-                    m.d.sync += matched.eq(0)
-                m.next = "HUNT"
+        with fsm.state("HUNT"):
+            with m.If(take & found):
+                m.d.comb += checksum.restart.eq(1)
+                m.d.sync += [
+                    start.eq(received - (len(START) - 1)),
+                    count.eq(len(START)),
+                    self.byte_valid.eq(1),
+                    self.byte.start.eq(1),
+                    type_ok.eq(0),
+                    body_place.eq(0),
+                    remaining.eq(0),
+                    digits.eq(0),
+                    good.eq(1),
+                    place.eq(0),
+                ]
+                fsm.go("BEGIN")
 
-            with m.State("HUNT"):
-                m.d.comb += hunting.eq(1)
-                with m.If(take & found):
-                    m.d.comb += checksum.restart.eq(1)
-                    m.d.sync += [
-                        start.eq(received - (len(START) - 1)),
-                        count.eq(len(START)),
-                        self.byte_valid.eq(1),
-                        self.byte.start.eq(1),
-                        type_ok.eq(0),
-                        body_place.eq(0),
-                        remaining.eq(0),
-                        digits.eq(0),
-                        good.eq(1),
-                        place.eq(0),
-                    ]
-                    m.next = "BEGIN"
+        with fsm.state("BEGIN"):
+            with m.If(take):
+                m.d.sync += [self.byte_valid.eq(1), self.byte.begin.eq(1)]
+                with m.If(is_soh):
+                    fsm.go("TAG 9")
 
-            with m.State("BEGIN"):
-                with m.If(take):
-                    m.d.sync += [self.byte_valid.eq(1), self.byte.begin.eq(1)]
-                    with m.If(is_soh):
-                        m.next = "TAG 9"
+        for state, wanted, following in (("TAG 9", "9", "EQUALS"), ("EQUALS", "=", "LENGTH")):
+            with fsm.state(state), m.If(take):
+                with m.If(byte == ord(wanted)):
+                    fsm.go(following)
+                with m.Else():
+                    finish()
+                    hunt(fresh=False)
 
-            for state, wanted, following in (("TAG 9", "9", "EQUALS"), ("EQUALS", "=", "LENGTH")):
-                with m.State(state), m.If(take):
-                    with m.If(byte == ord(wanted)):
-                        m.next = following
+        with fsm.state("LENGTH"):
+            with m.If(take):
+                with m.If(is_digit & (digits != 6)):
+                    m.d.sync += [remaining.eq((remaining << 3) + (remaining << 1) + value), digits.eq(digits + 1)]
+                with m.Elif(is_soh & (digits != 0)):
+                    with m.If(remaining == 0):
+                        m.d.sync += [good.eq(0), matched.eq(0)]
+                        fsm.go("TRAILER")
                     with m.Else():
-                        finish()
-                        hunt(fresh=False)
+                        fsm.go("BODY")
+                with m.Else():
+                    finish()
+                    hunt(fresh=False)
+            # In `9=8=FIX...` the next message began one byte ago.
+            with m.If(~waits & matched_next[1]):
+                m.d.sync += frame.length.eq(count - 1)
 
-            with m.State("LENGTH"):
-                with m.If(take):
-                    with m.If(is_digit & (digits != 6)):
-                        m.d.sync += [remaining.eq((remaining << 3) + (remaining << 1) + value), digits.eq(digits + 1)]
-                    with m.Elif(is_soh & (digits != 0)):
-                        with m.If(remaining == 0):
-                            m.d.sync += [good.eq(0), matched.eq(0)]
-                            m.next = "TRAILER"
-                        with m.Else():
-                            m.next = "BODY"
+        with fsm.state("BODY"):
+            with m.If(take):
+                m.d.sync += [
+                    self.byte_valid.eq(1),
+                    self.byte.body.eq(1),
+                    remaining.eq(remaining - 1),
+                    matched.eq(0),
+                ]
+                with m.Switch(body_place):
+                    with m.Case(0):
+                        m.d.sync += [type_ok.eq(byte == ord("3")), body_place.eq(1)]
+                    with m.Case(1):
+                        m.d.sync += [type_ok.eq(type_ok & (byte == ord("5"))), body_place.eq(2)]
+                    with m.Case(2):
+                        m.d.sync += [type_ok.eq(type_ok & (byte == ord("="))), body_place.eq(3)]
+                with m.If(remaining == 1):
+                    fsm.go("TRAILER")
+                    with m.If(type_ok & (body_place == 3) & is_soh):
+                        m.d.sync += [
+                            self.byte.last.eq(1),
+                            self.oversize.eq(count >= self.shape.max_message - TRAILER_LENGTH),
+                        ]
                     with m.Else():
-                        finish()
-                        hunt(fresh=False)
-                # In `9=8=FIX...` the next message began one byte ago.
-                with m.If(~waits & matched_next[1]):
-                    m.d.sync += frame.length.eq(count - 1)
-
-            with m.State("BODY"):
-                with m.If(take):
-                    m.d.sync += [
-                        self.byte_valid.eq(1),
-                        self.byte.body.eq(1),
-                        remaining.eq(remaining - 1),
-                        matched.eq(0),
-                    ]
-                    with m.Switch(body_place):
-                        with m.Case(0):
-                            m.d.sync += [type_ok.eq(byte == ord("3")), body_place.eq(1)]
-                        with m.Case(1):
-                            m.d.sync += [type_ok.eq(type_ok & (byte == ord("5"))), body_place.eq(2)]
-                        with m.Case(2):
-                            m.d.sync += [type_ok.eq(type_ok & (byte == ord("="))), body_place.eq(3)]
-                    with m.If(remaining == 1):
-                        m.next = "TRAILER"
-                        with m.If(type_ok & (body_place == 3) & is_soh):
-                            m.d.sync += [
-                                self.byte.last.eq(1),
-                                self.oversize.eq(count >= self.shape.max_message - TRAILER_LENGTH),
-                            ]
-                        with m.Else():
-                            m.d.sync += good.eq(0)
-
-            with m.State("TRAILER"):
-                m.d.comb += summed.eq(0)
-                expected = Signal(8)
-                with m.Switch(place):
-                    for index, char in enumerate(b"10="):
-                        with m.Case(index):
-                            m.d.comb += expected.eq(char)
-                    with m.Case(6):
-                        m.d.comb += expected.eq(SOH)
-                is_sum = (place >= 3) & (place <= 5)
-                digit = Array(checksum.digits[i] for i in range(3))[(place - 3)[:2]]
-                fits = Mux(is_sum, is_digit, byte == expected)
-                with m.If(take):
-                    m.d.sync += place.eq(place + 1)
-                    with m.If(is_sum & (value != digit)):
                         m.d.sync += good.eq(0)
-                    with m.If(~fits):
-                        finish()
-                        hunt(fresh=False)
-                    with m.Elif(place == 6):
-                        finish()
-                        hunt(fresh=True)
-                with m.If(~waits & (place == 6) & is_soh):
-                    m.d.sync += [frame.garbled.eq(~good), frame.length.eq(count_next)]
+
+        with fsm.state("TRAILER"):
+            m.d.comb += summed.eq(0)
+            expected = Signal(8)
+            with m.Switch(place):
+                for index, char in enumerate(b"10="):
+                    with m.Case(index):
+                        m.d.comb += expected.eq(char)
+                with m.Case(6):
+                    m.d.comb += expected.eq(SOH)
+            is_sum = (place >= 3) & (place <= 5)
+            digit = Array(checksum.digits[i] for i in range(3))[(place - 3)[:2]]
+            fits = Mux(is_sum, is_digit, byte == expected)
+            with m.If(take):
+                m.d.sync += place.eq(place + 1)
+                with m.If(is_sum & (value != digit)):
+                    m.d.sync += good.eq(0)
+                with m.If(~fits):
+                    finish()
+                    hunt(fresh=False)
+                with m.Elif(place == 6):
+                    finish()
+                    hunt(fresh=True)
+            with m.If(~waits & (place == 6) & is_soh):
+                m.d.sync += [frame.garbled.eq(~good), frame.length.eq(count_next)]
+        fsm.finish()
 
         in_message = Signal()
         m.d.comb += in_message.eq(take & ~hunting)
@@ -289,7 +290,7 @@ class Framer(wiring.Component):
 
         # -- Sessions
         context = Context(
-            stage=fsm.state,
+            **{bit.name: bit for bit in fsm.bits.values()},
             matched=matched,
             start=start,
             count=count,
