@@ -103,10 +103,7 @@ def goal_lines(clocks: Sequence[ClockOf]) -> list[str]:
 
 def markdown(entry: Entry) -> str:
     """docs/timing.md."""
-    parts = ", ".join(
-        f"{part.name} ({', '.join([part.package, f'{part.mhz:g} MHz asked for', *part.options])})"
-        for part in PARTS.values()
-    )
+    parts = ", ".join(f"{part.name} ({part.package}, {part.mhz:g} MHz asked for)" for part in PARTS.values())
     tools = ", ".join(f"{name} {version}" for name, version in entry.tools.items())
     changed = ", with changes that are in no commit" if entry.changed else ""
     history = "`make timing-diff` compares a change with it, and [timing-history.json](timing-history.json) keeps it."
