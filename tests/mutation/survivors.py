@@ -91,14 +91,10 @@ SURVIVORS: tuple[Named, ...] = (
         *(Kind.LONG, "Differs when messages of 2**25 bytes and more have been framed on one connection."),
     ),
     Named(
-        *("framer", _MEMORY, "word = Signal", r"dff Q\[0\] data\[0\] cnot1"),
+        *("framer", _MEMORY, "word = Signal", r"dff Q\[0\] data(_1)?\[0\] cnot1"),
         *(Kind.LONG, "Differs while 2**23 bytes and more of one message have come."),
     ),
     Named("framer", _FRAMER, '"byte_valid"', r"mux [AB]\[0\] - const1", Kind.EQUAL, _NOTHING),
-    Named(
-        *("framer", _FRAMER, "hit & ~found", r"and B\[0\] - const1"),
-        *(Kind.EQUAL, "Differs in the state BEGIN, which nothing but SOH ends, and that puts the matcher back to 0."),
-    ),
     Named("framer", _TABLE, "members |=", r"mux S\[0\] - inv", Kind.EQUAL, _FORGOTTEN),
     Named(
         *("fields", _FIELDS, "tag_count == TAG_DIGITS", r"eq A\[0\] tag_count\[0\] inv"),

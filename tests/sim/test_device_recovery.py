@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tag34.contract import Phase, Policy
+from tag34.contract import MAX_SEQ, Phase, Policy
 from tag34_sim.messages import Peer
 from tests.sim.bench import Bench
 
@@ -99,6 +99,20 @@ def test_R11_chunks_of_large_numbers(bench: MakeBench, expected: int, seq: int, 
     b = bench(policy=Policy.CHUNK, chunk=chunk, expected=expected)
     b.feed(b.order(seq))
     assert b.requests == [(expected, end)]
+
+
+@pytest.mark.rule("R11")
+def test_R11_chunks_of_all_digits(bench: MakeBench) -> None:
+    """What is one less than a digit at each place, with zeros behind it."""
+    b = bench()
+    for number in [digit * 10**place for place in range(10) for digit in range(1, 10)]:
+        if 1 < number <= MAX_SEQ:
+            b.device.disconnect(0)
+            b.device.configure(0, b.peer.config(policy=Policy.CHUNK, chunk=number - 1))
+            b.device.set_expected(0, 1)
+            b.device.connect(0, phase=Phase.ACTIVE)
+            b.feed(b.order(MAX_SEQ))
+            assert b.requests[-1] == (1, number - 1)
 
 
 @pytest.mark.rule("R11")
