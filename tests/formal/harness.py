@@ -232,6 +232,13 @@ class Opened(Elaboratable):
             result = result | (signal == codes[name])
         return result
 
+    def at(self, *states: str) -> Value:
+        """The state machine with a bit per state, ``at``, is in one of these."""
+        result: Value = Const(0, 1)
+        for state in states:
+            result = result | self.signal(f"at_{state.lower().replace(' ', '_')}")
+        return result
+
     def legal(self, fsm: str) -> Value:
         """The state machine is in one of its states: what never happens otherwise, but an induction has to be told."""
         signal = self.signal(f"{fsm}_state")

@@ -69,9 +69,6 @@ class FramerJudgement(Proof):
         clear = dut.clear.valid
         taken = dut.rx.valid & dut.rx.ready
 
-        def state(*names: str) -> Value:
-            return Cat(signal(f"at_{name.lower().replace(' ', '_')}") for name in names).any()
-
         # The bytes before, for the beginning.
         before = Signal(32)
         with m.If(taken):
@@ -80,7 +77,7 @@ class FramerJudgement(Proof):
         for count in range(1, len(START)):
             seen = Cat(before.word_select(count - 1 - place, 8) == START[place] for place in range(count)).all()
             self.lemma(~matched[count - 1] | seen, "matched")
-        begins = taken & state("HUNT") & signal("found")
+        begins = taken & opened.at("HUNT") & signal("found")
         first_five = Cat(
             byte == START[4], *(before.word_select(3 - place, 8) == START[place] for place in range(4))
         ).all()
@@ -168,9 +165,9 @@ class FramerJudgement(Proof):
             ("BODY", BODY),
             ("TRAILER", TRAILER),
         )
-        self.lemma(sum(state(name) for name in STATES) == 1, "states")
+        self.lemma(sum(opened.at(name) for name in STATES) == 1, "states")
         for name, number in pairs:
-            self.lemma(state(name) == (stage == number), "stages")
+            self.lemma(opened.at(name) == (stage == number), "stages")
         reading = stage != OVER
         self.lemma(~reading | (signal("count") == count), "count")
         self.lemma(~reading | (signal("start") == origin), "start")

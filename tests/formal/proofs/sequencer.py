@@ -178,10 +178,7 @@ class SequencerProof(Proof):
 
     def state(self, *names: str) -> Value:
         """The state machine is in one of these states."""
-        result: Value = Const(0, 1)
-        for name in names:
-            result = result | self.opened.signal(f"at_{name.lower().replace(' ', '_')}")
-        return result
+        return self.opened.at(*names)
 
     def among(self, *rules: Rule) -> Value:
         """The rule of the message at hand is one of these."""
