@@ -28,7 +28,7 @@ REFERENCE = "shared"
 FIRST = 14
 #: What is around the gateware in scenarios and tests.
 AROUND = (
-    "host/tag34/contract.py",
+    "host/tag34/contract/__init__.py",
     "host/tag34/device.py",
     "sim/tag34_sim/golden",
     *(f"sim/tag34_sim/{name}.py" for name in ("differential", "hostile", "messages", "model_device", "peer_traffic")),

@@ -15,7 +15,7 @@ from .table import Table
 from .tools import ToolError
 
 #: What makes the gateware: a commit that changes none of it is not named.
-GATEWARE = ("hdl", "host/tag34/contract.py")
+GATEWARE = ("hdl", "host/tag34/contract")
 
 
 def revision(root: Path) -> tuple[str, bool]:
