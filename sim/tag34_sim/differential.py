@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from operator import attrgetter
@@ -70,11 +70,16 @@ def comparable(records: Iterable[Record]) -> list[Record]:
     return [r for r in plain if not isinstance(r, SentRecord)] + sorted(sent, key=attrgetter("session"))
 
 
-def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Difference | None:
+def compare(
+    left: Device,
+    right: Device,
+    operations: Iterable[Operation],
+    hear: Callable[[list[Record]], None] = lambda records: None,
+) -> Difference | None:
     """Run ``operations`` on both devices, and compare after each what they say and, at the session it spoke of, their
     state.
 
-    Returns the first difference, or None.
+    Returns the first difference, or None. ``hear`` is given all that ``right`` says.
     """
     for index, operation in enumerate(operations):
         refused = [perform(device, operation) for device in (left, right)]
@@ -84,6 +89,8 @@ def compare(left: Device, right: Device, operations: Iterable[Operation]) -> Dif
         told = [records if isinstance(records, str) else comparable(records) for records in said]
         if told[0] != told[1]:
             return Difference(index, operation, told[0], told[1])
+        if isinstance(said[1], list):
+            hear(said[1])
         if "session" in operation.arguments:
             session = operation.arguments["session"]
             states = [_state(device, session) for device in (left, right)]
