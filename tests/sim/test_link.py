@@ -33,7 +33,7 @@ def linked(seed: int, faults: Faults) -> LinkDevice:
 def life(device: Device, seed: int) -> list[object]:
     """All that a device says in its life, but for cycles."""
     said: list[object] = []
-    operations = scenario(random.Random(seed), messages=120, **SHAPE)
+    operations = scenario(random.Random(seed), messages=120, sessions=3, window=8, max_message=512)
     for operation in operations:
         said.append((operation.verb, perform(device, operation)))
         said += comparable(device.poll())

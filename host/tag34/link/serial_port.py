@@ -116,7 +116,7 @@ def require() -> Any:
 
 def _reason(error: Exception) -> str:
     # pyserial puts some of them into its text only.
-    codes = [*error.args, *map(int, re.findall(r"\[Errno (\d+)\]", str(error)))]
+    codes = [*error.args, *map(int, re.findall(r"(?:\[Errno |: \()(\d+)[\],]", str(error)))]
     known = {
         errno.ENOENT: "there is no such port",
         errno.ENXIO: "there is no such port",
