@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 
 from tag34.contract.link import PacketKind
+from tag34.core_device import REST_CYCLES
 from tag34.link.core import LinkCore
 from tag34.link.endpoint import Endpoint
 from tag34.link.packet import Info, Packet
@@ -19,7 +20,8 @@ INFO = Info(
 
 
 class EchoCore:
-    """A core whose inputs come out again: what it receives as deliveries, what it is to send as sent messages."""
+    """A core whose inputs come out again: what it receives as deliveries, what it is to send as sent messages. It is
+    slow: they come when it is let come to rest, not before."""
 
     def __init__(self) -> None:
         self.resets = 0
@@ -35,6 +37,7 @@ class EchoCore:
         self.writes: list[tuple[int, int]] = []
         self._delivered: list[Message] = []
         self._sent: list[Message] = []
+        self._settled = 0, 0  # how many of them have come out
 
     def receive(self, session: int, data: bytes) -> None:
         self.received[session] += data
@@ -52,11 +55,14 @@ class EchoCore:
         return self.registers.get(address, 0)
 
     def run(self, limit: int) -> bool:
+        if limit >= REST_CYCLES and self.rests:
+            self._settled = len(self._delivered), len(self._sent)
         return self.rests
 
     def take(self) -> tuple[bytes, list[Message], list[Message]]:
-        delivered, self._delivered = self._delivered, []
-        sent, self._sent = self._sent, []
+        (deliveries, messages), self._settled = self._settled, (0, 0)
+        delivered, self._delivered = self._delivered[:deliveries], self._delivered[deliveries:]
+        sent, self._sent = self._sent[:messages], self._sent[messages:]
         return b"", delivered, sent
 
     def close(self) -> None:
