@@ -95,7 +95,7 @@ $(READY): pyproject.toml constraints.txt
 	echo "tag34: filling $(VENV) with $$("$$py" -V 2>&1) and the packages of constraints.txt, once; this takes a minute or two"; \
 	{ $(BIN)/python -m pip --version >/dev/null 2>&1 || "$$py" -m venv --clear $(VENV); } && \
 	$(BIN)/python -m pip install -qq --constraint constraints.txt setuptools && \
-	$(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[hdl,sim,boards,dev]' && \
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --no-build-isolation --editable '.[hdl,sim,serial,boards,dev]' && \
 	touch $@
 
 # What is only compared with. Without it the rest can still be measured: its rows say that it is missing.

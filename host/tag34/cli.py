@@ -1,8 +1,8 @@
 """The command ``tag34``.
 
-``replay`` is built in; every other subcommand comes from the entry-point group ``tag34.commands``. Such an entry
-point is a callable ``register(subparsers) -> None`` that adds one parser and gives it a default ``run``: a callable
-that takes the parsed arguments and returns the exit status.
+``replay`` and ``devices`` are built in; every other subcommand comes from the entry-point group ``tag34.commands``.
+Such an entry point is a callable ``register(subparsers) -> None`` that adds one parser and gives it a default ``run``:
+a callable that takes the parsed arguments and returns the exit status.
 
 Exit status: 0 what was asked for was done; 1 it was tried and failed; 2 it could not be tried (a wrong option, a
 missing file, no such device); 130 interrupted by Ctrl-C; 141 the reader of the output went away (what a shell shows for
@@ -55,11 +55,13 @@ def version() -> str:
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, str]]:
     """The parser with all subcommands, and those that cannot be loaded: name -> why."""
     from . import playback  # commands import this module
+    from .link import command as devices
 
     parser = argparse.ArgumentParser(prog="tag34", description="FIX sessions whose numbers are kept in hardware.")
     parser.add_argument("--version", action="version", version=f"tag34 {version()}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     playback.register(subparsers)
+    devices.register(subparsers)
     unavailable: dict[str, str] = {}
     for point in sorted(metadata.entry_points(group=COMMANDS), key=lambda point: point.name):
         try:

@@ -26,7 +26,8 @@ class DeviceInfo:
     Members: ``name`` (``"model"``, ``"sim"``, ...), ``sessions``, ``window`` (largest hold window, in numbers),
     ``max_message`` (bytes), ``hold`` (messages that can be held at a time, over all sessions), ``hold_limit`` (of
     these, by one session at most), ``width`` (bytes per beat; 0 where there are no beats), ``clock_hz`` (nominal clock;
-    0 where there is none), ``detail`` (one line).
+    0 where there is none), ``detail`` (one line), ``board`` (its name) and ``build_id`` (hex, of its gateware); both
+    empty where there is no board.
     """
 
     name: str
@@ -38,6 +39,8 @@ class DeviceInfo:
     width: int = 0
     clock_hz: int = 0
     detail: str = ""
+    board: str = ""
+    build_id: str = ""
 
 
 @dataclass(frozen=True)

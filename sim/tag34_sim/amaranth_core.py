@@ -11,10 +11,9 @@ from amaranth.lib import data
 from amaranth.sim import Simulator
 
 from tag34.contract import RECORD_BYTES
+from tag34.records import SEVERAL, Message
 from tag34_hdl.core import Core
 from tag34_hdl.layouts import Shape
-
-from .records import SEVERAL, Message
 
 #: Seconds of simulated time per cycle. The simulator wants one; nothing depends on it.
 PERIOD = 1e-6

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tag34.checked_device import CheckedDevice
 from tag34.contract import MAX_SEQ, Phase, hold_shares
 from tag34.device import DeviceError, DeviceInfo, Record, SessionConfig, SessionState
 
-from .checked_device import CheckedDevice
 from .golden import Golden
 
 #: Limits of a record's fields ``session`` and ``length``.

@@ -22,10 +22,9 @@ import tag34
 import tag34_hdl
 from tag34 import contract
 from tag34.device import DeviceError
+from tag34.records import Message
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import ADDRESS_BITS
-
-from .records import Message
 
 TOP = "tag34_core"
 #: The core in its ring of registers (harness.v).

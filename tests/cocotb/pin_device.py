@@ -8,8 +8,8 @@ from typing import Any
 from cocotb.task import bridge, resume
 
 from tag34.contract import Phase
+from tag34.records import Message
 from tag34_sim.messages import Peer
-from tag34_sim.records import Message
 from tag34_sim.sim_device import SimDevice
 from tests.cocotb.bench import Bench, pauses
 

@@ -29,10 +29,10 @@ FIRST = 14
 #: What is around the gateware in scenarios and tests.
 AROUND = (
     "host/tag34/contract/__init__.py",
-    "host/tag34/device.py",
+    *(f"host/tag34/{name}.py" for name in ("checked_device", "core_device", "device", "records")),
     "sim/tag34_sim/golden",
     *(f"sim/tag34_sim/{name}.py" for name in ("differential", "hostile", "messages", "model_device", "peer_traffic")),
-    *(f"sim/tag34_sim/{name}" for name in ("harness.cpp", "records.py", "sim_device.py", "traffic.py", "verilator.py")),
+    *(f"sim/tag34_sim/{name}" for name in ("harness.cpp", "sim_device.py", "traffic.py", "verilator.py")),
 )
 #: What decides whether a fault is proved to make no difference.
 PROOFS = tuple(f"tests/mutation/{name}.py" for name in ("equivalence", "invariants", "relation"))

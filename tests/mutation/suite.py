@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tag34_sim import sim_device
+from tag34 import core_device
 
 ROOT = Path(__file__).parents[2]
 #: Those first that say most in little time.
@@ -90,7 +90,7 @@ class Suite:
 
 def run(campaign: Callable[[Suite], None]) -> None:
     """Collect the tests and call ``campaign``. Raises what it raises, and RuntimeError if there are no tests."""
-    sim_device.REST_CYCLES = REST_CYCLES
+    core_device.REST_CYCLES = REST_CYCLES
     suite = Suite(campaign)
     files = [str(path) for pattern in FILES for path in sorted(ROOT.glob(pattern))]
     options = ["-q", "-q", "-s", "--no-header", "--no-summary", "--assert=plain", "--tb=no", "-p", "no:cacheprovider"]

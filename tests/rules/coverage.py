@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from tag34 import session
+from tag34 import checked_device, session
 from tag34.device import Record
 from tag34.store import MessageStore
-from tag34_sim import checked_device, sim_device
+from tag34_sim import sim_device
 from tests.rules import report
 from tests.rules.bins import DeviceWatch, SessionWatch
 

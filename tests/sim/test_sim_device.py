@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tag34.contract import RECORD_BYTES, RECORD_FIELDS, Phase, RecordKind
+from tag34.contract import CONTRACT_VERSION, DEVICE_ID, RECORD_BYTES, RECORD_FIELDS, REGISTERS, Phase, RecordKind
 from tag34.device import Device, DeviceError, Record, open_device
+from tag34.records import SEVERAL, Decoder, Message
 from tag34_hdl.layouts import Shape
-from tag34_sim import sim_device, verilator
+from tag34_sim import verilator
 from tag34_sim.messages import Peer
-from tag34_sim.records import SEVERAL, Decoder, Message
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import run, scenario
 from tag34_sim.verilator import BuildError
@@ -184,18 +184,17 @@ class DeafCore:
 
 
 def test_a_core_of_another_version_is_refused() -> None:
-    identity = sim_device.REGISTERS["ID"].address
-    for answers in ({}, {identity: sim_device.DEVICE_ID}):
+    identity = REGISTERS["ID"].address
+    for answers in ({}, {identity: DEVICE_ID}):
         with pytest.raises(DeviceError, match="does not answer as a tag34 core of this version"):
             SimDevice(DeafCore(answers))
 
 
 def test_a_core_that_hangs_is_an_error_not_a_hang() -> None:
-    registers = sim_device.REGISTERS
     answers = {
-        registers["ID"].address: sim_device.DEVICE_ID,
-        registers["VERSION"].address: sim_device.CONTRACT_VERSION,
-        registers["SESSIONS"].address: 1,
+        REGISTERS["ID"].address: DEVICE_ID,
+        REGISTERS["VERSION"].address: CONTRACT_VERSION,
+        REGISTERS["SESSIONS"].address: 1,
     }
     with pytest.raises(DeviceError, match="did not come to rest"):
         SimDevice(DeafCore(answers))

@@ -14,12 +14,12 @@ from amaranth.lib.wiring import connect
 
 from tag34.contract import RECORD_BYTES, Command, Phase, Policy, Rule, from_bcd, to_bcd
 from tag34.device import Record, SessionConfig
+from tag34.records import Decoder
 from tag34_hdl.layouts import Shape
 from tag34_hdl.session.sequencer import Sequencer
 from tag34_hdl.session.timers import Timers
 from tag34_sim.golden import Frame, FrameKind, Framer, Session
 from tag34_sim.messages import Peer
-from tag34_sim.records import Decoder
 from tag34_sim.traffic import MIX, Operation, Traffic, scenario
 from tests.hdl.bench import Simulation, Sink
 from tests.hdl.messages import fields_of

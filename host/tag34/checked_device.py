@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 
-from tag34.contract import MAX_SEQ, MSG_TYPE_BYTES, Phase
-from tag34.device import Device, DeviceError, Record, SessionConfig, SessionState
+from .contract import MAX_SEQ, MSG_TYPE_BYTES, Phase
+from .device import Device, DeviceError, Record, SessionConfig, SessionState
 
 #: Length of 52's value without its fraction, ``YYYYMMDD-HH:MM:SS``.
 _TIME_LENGTH = 17

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from tag34.contract import RECORD_BYTES, RECORD_FIELDS, EventCode, Flag, RecordKind, Rule, from_bcd
-from tag34.device import DeliverRecord, DeviceError, EventRecord, MessageRecord, Record, SentRecord
+from .contract import RECORD_BYTES, RECORD_FIELDS, EventCode, Flag, RecordKind, Rule, from_bcd
+from .device import DeliverRecord, DeviceError, EventRecord, MessageRecord, Record, SentRecord
 
 #: A message that came out, and the session that its beats named; of several of them :data:`SEVERAL`.
 Message = tuple[int, bytes]
