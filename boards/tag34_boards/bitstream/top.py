@@ -2,7 +2,6 @@
 
 from amaranth import Elaboratable, Module
 from amaranth.lib import io, wiring
-from amaranth.lib.cdc import FFSynchronizer
 
 from ..boards.board import Board
 from .identity import build_id
@@ -20,9 +19,7 @@ def uart_shell(board: Board) -> wiring.Component:
 class Top(Elaboratable):
     """A shell on a board's UART.
 
-    Parameters: ``board``; ``shell``, a component with ``rx`` and ``tx``.
-
-    What arrives at the pin is synchronized here.
+    Parameters: ``board``; ``shell``, a component with ``rx`` and ``tx``, which synchronizes what arrives.
     """
 
     def __init__(self, board: Board, shell: wiring.Component):
@@ -39,7 +36,5 @@ class Top(Elaboratable):
         uart = platform.request("uart", 0, dir=pins)
         m.submodules.rx_pin = rx_pin = io.Buffer("i", uart.rx)
         m.submodules.tx_pin = tx_pin = io.Buffer("o", uart.tx)
-        # An idle line is high.
-        m.submodules.rx_sync = FFSynchronizer(rx_pin.i, shell.rx, init=1)
-        m.d.comb += tx_pin.o.eq(shell.tx)
+        m.d.comb += [shell.rx.eq(rx_pin.i), tx_pin.o.eq(shell.tx)]
         return m

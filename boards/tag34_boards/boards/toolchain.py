@@ -45,7 +45,7 @@ class Toolchain:
     @property
     def status(self) -> str:
         """How far a board gets here."""
-        return "built here, open tools" if self.is_open else f"project written here, finished by {self.name}"
+        return "built here with open tools" if self.is_open else f"project written here, finished by {self.name}"
 
 
 def _each(names: str, weight: int = 1) -> dict[str, int]:
@@ -85,4 +85,4 @@ GOWIN = Toolchain(
     memories=Part("BSRAM", _each("SDPB SDPX9B DPB DPX9B SPX9 SP pROM pROMX9")),
 )
 VIVADO = Toolchain("Vivado", ".bit")
-QUARTUS = Toolchain("Quartus", ".sof")
+QUARTUS = Toolchain("Quartus", ".rbf")
