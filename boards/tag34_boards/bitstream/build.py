@@ -112,7 +112,7 @@ class _Build:
             paths = {name: tool(command) for name, command in self.toolchain.tools.items()}
             self.know(tools={"amaranth": version("amaranth"), **self.tool_versions()})
             self.say(f"{self.board.name}: writing the project")
-            project = write_project(self.board, design(self.board), self.folder)
+            project = write_project(self.board, design, self.folder)
             if not self.toolchain.is_open:
                 self.know(finish=f"sh {project.script}")
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,8 @@ class Project:
     commands: tuple[tuple[str, ...], ...]
 
 
-def write_project(board: Board, design: Elaboratable, folder: Path) -> Project:
-    """Write the project of a board into a folder.
+def write_project(board: Board, design: Callable[[Board], Elaboratable], folder: Path) -> Project:
+    """Write the project of a board into a folder; ``design`` makes its top.
 
     Nothing in it depends on the machine or the time: the same sources give the same files.
 
@@ -42,7 +43,7 @@ def write_project(board: Board, design: Elaboratable, folder: Path) -> Project:
         # Amaranth's own, of wires that only some vendors want.
         warnings.simplefilter("ignore")
         # Places in the sources are paths of this machine.
-        plan = platform.prepare(design, board.name, emit_src=False)
+        plan = platform.prepare(design(board), board.name, emit_src=False)
     plan.extract(folder)
     listing = plan.files.get(f"{plan.script}.json")
     commands = json.loads(listing)["commands"] if listing else []
