@@ -17,7 +17,7 @@ from tag34_boards.boards.board import Board
 from tag34_boards.boards.toolchain import ECP5
 from tests.boards.blink import blink
 
-ALL = pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+ALL = pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
 
 
 @ALL
@@ -27,7 +27,7 @@ def test_the_clock_is_the_boards_own_or_a_multiple_of_it(board: Board) -> None:
     assert board.pll == 1 or board.toolchain is ECP5
 
 
-@pytest.fixture(scope="module", params=BOARDS.values(), ids=BOARDS)
+@pytest.fixture(scope="module", params=BOARDS.values(), ids=list(BOARDS))
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Board, Project, Project]:
     """A board, and its project written twice."""
     folders = (tmp_path_factory.mktemp(request.param.name) for _ in range(2))
