@@ -7,14 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from tag34_boards.bitstream.build import whole
 from tag34_boards.bitstream.identity import BUILD_ID_BYTES, build_id, sources
 from tag34_boards.bitstream.page import PAGE, REPORTS, markdown, table
 from tag34_boards.bitstream.pll import VCO_MHZ, vco_divider
 from tag34_boards.bitstream.project import Project, write_project
 from tag34_boards.bitstream.report import read_reports
+from tag34_boards.bitstream.top import Top
 from tag34_boards.boards import BOARDS
 from tag34_boards.boards.board import Board
 from tag34_boards.boards.toolchain import ECP5
+from tag34_hdl.link.uart_shell import UartShell
 from tests.boards.blink import blink
 
 ALL = pytest.mark.parametrize("board", BOARDS.values(), ids=list(BOARDS))
@@ -57,6 +60,21 @@ def test_a_project_is_the_same_each_time_and_on_every_machine(project: tuple[Boa
         assert text == (other.folder / name).read_text()
         assert str(Path(__file__).parents[2]) not in text
         assert "attribute \\src" not in text
+
+
+def test_a_board_has_the_core_and_its_link_between_its_pins(tmp_path: Path) -> None:
+    board = BOARDS["icebreaker"]
+    made: list[Top] = []
+
+    def keep(board: Board) -> Top:
+        made.append(whole(board))
+        return made[0]
+
+    project = write_project(board, keep, tmp_path)
+    text = (project.folder / "icebreaker.il").read_text()
+    assert all(f"module \\icebreaker.shell.{part}" in text for part in ("receiver", "sender", "link"))
+    assert isinstance(made[0].shell, UartShell)
+    assert (made[0].shell.divisor, made[0].shell.link.shape) == (board.divisor, board.shape)
 
 
 def test_titles_are_unique() -> None:

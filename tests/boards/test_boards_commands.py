@@ -60,7 +60,7 @@ def test_a_build_tells_what_came_out(
     assert main(["bitstream", "ulx3s_85f", "--build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"{tmp_path}/ulx3s_85f/ulx3s_85f.bit, sha256 ab\n" in out
-    assert "80.5 MHz reached, 75 MHz asked for (seed 2); 10 of 100 PLACES" in out
+    assert "80.5 MHz reached, 50 MHz asked for (seed 2); 10 of 100 PLACES" in out
 
 
 def test_a_project_tells_who_finishes_it(

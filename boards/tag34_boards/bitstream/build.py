@@ -39,7 +39,7 @@ class BuildError(ToolError):
         self.report = report
 
 
-def whole(board: Board) -> Elaboratable:
+def whole(board: Board) -> Top:
     """What is built for a board: the shell between its pins."""
     return Top(board, uart_shell(board))
 

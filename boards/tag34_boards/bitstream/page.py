@@ -27,7 +27,7 @@ def size(board: Board) -> str:
 
 def clock(board: Board) -> str:
     """The clock, and where it comes from."""
-    return f"{board.shape.clock_hz / 1e6:g} MHz" + (f" (PLL, x {board.pll})" if board.pll > 1 else "")
+    return f"{board.shape.clock_hz / 1e6:g} MHz" + (f" (PLL, x {board.pll})" if board.pll != 1 else "")
 
 
 def link(board: Board) -> str:

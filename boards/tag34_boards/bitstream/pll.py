@@ -1,4 +1,6 @@
-"""A PLL of ECP5 that multiplies the board's clock by a whole number."""
+"""A PLL of ECP5 that multiplies the board's clock by a fraction."""
+
+from fractions import Fraction
 
 from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
@@ -28,26 +30,26 @@ class Ecp5Pll(Elaboratable):
     ``sync`` is in reset until the PLL has locked.
     """
 
-    def __init__(self, factor: int):
+    def __init__(self, factor: Fraction):
         self.factor = factor
 
     def elaborate(self, platform) -> Module:
         m = Module()
         frequency = platform.default_clk_frequency
-        divider = vco_divider(frequency * self.factor / 1e6)
+        output_mhz = float(frequency * self.factor / 1e6)
+        divider = vco_divider(output_mhz)
         m.submodules.clock_pin = clock_pin = io.Buffer("i", platform.request(platform.default_clk, dir="-"))
         clock = Signal()
         locked = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
-            # nextpnr writes these attributes' defaults of its own; ecppack wants the frequencies for nothing else than
-            # the loop filter that they choose.
+            # For nextpnr, which takes the clock's constraint from them, and for the loop filter.
             a_FREQUENCY_PIN_CLKI=f"{frequency / 1e6:g}",
-            a_FREQUENCY_PIN_CLKOP=f"{frequency * self.factor / 1e6:g}",
+            a_FREQUENCY_PIN_CLKOP=f"{output_mhz:g}",
             a_ICP_CURRENT="12",
             a_LPF_RESISTOR="8",
-            p_CLKI_DIV=1,
-            p_CLKFB_DIV=self.factor,
+            p_CLKI_DIV=self.factor.denominator,
+            p_CLKFB_DIV=self.factor.numerator,
             p_CLKOP_DIV=divider,
             p_CLKOP_ENABLE="ENABLED",
             # The edges of output and input together.

@@ -29,7 +29,7 @@ class Top(Elaboratable):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if self.board.pll > 1:
+        if self.board.pll != 1:
             m.submodules.pll = Ecp5Pll(self.board.pll)
         m.submodules.shell = shell = self.shell
         # Some UARTs have more pins than two: they are not touched.

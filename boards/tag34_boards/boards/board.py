@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from importlib import import_module
 from typing import Any
 
@@ -46,7 +47,7 @@ class Board:
     shape: Shape
     baud: int
     loader: str
-    pll: int = 1
+    pll: Fraction = Fraction(1)
     options: tuple[str, ...] = ()
     notes: str = ""
 
