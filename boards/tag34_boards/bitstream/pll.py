@@ -43,7 +43,7 @@ class Ecp5Pll(Elaboratable):
         locked = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
-            # For nextpnr, which takes the clock's constraint from them, and for the loop filter.
+            # The last two choose the loop filter, the frequencies are told to whoever reads the netlist.
             a_FREQUENCY_PIN_CLKI=f"{frequency / 1e6:g}",
             a_FREQUENCY_PIN_CLKOP=f"{output_mhz:g}",
             a_ICP_CURRENT="12",
