@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,15 @@ def test_the_build_id_is_of_sources_board_and_shape() -> None:
 def test_the_oscillator_of_the_pll_is_in_the_middle(mhz: float, divider: int) -> None:
     assert vco_divider(mhz) == divider
     assert VCO_MHZ[0] <= mhz * divider <= VCO_MHZ[1]
+
+
+def test_the_pll_has_the_factor_of_the_board(tmp_path: Path) -> None:
+    board = replace(BOARDS["ulx3s_25f"], pll=Fraction(3, 2))
+    write_project(board, blink, tmp_path)
+    text = (tmp_path / "ulx3s_25f.il").read_text()
+    found = {name: int(value) for name, value in re.findall(r"parameter \\(CLK\w+_DIV) (?:signed )?(\d+)$", text, re.M)}
+    # 25 MHz / 2 * 3 = 37.5 MHz; the oscillator runs at 600.
+    assert found == {"CLKI_DIV": 2, "CLKFB_DIV": 3, "CLKOP_DIV": 16}
 
 
 def test_a_clock_beyond_the_oscillator_is_refused() -> None:
