@@ -13,13 +13,15 @@ PYTHON ?= $(shell for p in python3.11 python3.10 python3.12 python3; do \
 # Test processes in parallel, and whatever else is to be handed to the program that a target runs: make test ARGS="-k framer -x"
 JOBS ?= 2
 ARGS ?=
+# A board: of `make bitstream` and `make flash`.
+BOARD ?=
 
 # What runs below starts builds of its own; our flags are none of its business.
 unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area clean
+.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area bitstream bitstreams flash clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,9 +56,10 @@ format: $(READY)  ## apply ruff's format and its safe fixes
 types: $(READY)  ## mypy
 	@$(BIN)/mypy $(ARGS)
 
-docs: $(READY)  ## make docs/rules.md and docs/proofs.md of their sources
+docs: $(READY)  ## make docs/rules.md, docs/proofs.md and docs/boards.md of their sources
 	@$(BIN)/python -m tests.rules.page
 	@$(BIN)/python -m tests.formal --docs
+	@$(BIN)/python -m tag34_boards.bitstream.page
 
 soak: $(READY)  ## random traffic, gateware against golden model (ARGS="--messages 1000000 --sessions 64 --seed 1")
 	@$(BIN)/tag34 soak $(ARGS)
@@ -72,6 +75,15 @@ timing-diff: $(READY)  ## clock and area of this tree against the last ones reco
 
 area: $(READY)  ## area by component, width and session count: synthesis only
 	@$(BIN)/python -m tag34_boards.timing area $(ARGS)
+
+bitstream: $(READY)  ## build a board's bitstream in build/BOARD (BOARD=ulx3s_85f; .venv/bin/tag34 boards lists them)
+	@$(BIN)/tag34 bitstream $(BOARD) $(ARGS)
+
+bitstreams: $(READY)  ## build all boards and make docs/boards.md of what came out
+	@$(BIN)/tag34 bitstream --all $(ARGS)
+
+flash: $(READY)  ## load what was built into a board on USB (BOARD=ulx3s_85f)
+	@$(BIN)/tag34 flash $(BOARD) $(ARGS)
 
 clean:  ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,1 +1,1 @@
-"""What the core takes on real FPGAs: clock and area after place and route."""
+"""Real FPGAs: what is built for which board, and what the core takes: clock and area after place and route."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +18,14 @@ from .tools import ToolError
 GATEWARE = ("hdl", "host/tag34/contract")
 
 
-def revision(root: Path) -> tuple[str, bool]:
-    """The last commit that changed the gateware, and whether it has been changed since then.
+def revision(root: Path, parts: Sequence[str] = GATEWARE) -> tuple[str, bool]:
+    """The last commit that changed the gateware (or other ``parts``), and whether it has been changed since then.
 
     Raises ToolError outside a git repository.
     """
     try:
-        found = git(root, "log", "-1", "--format=%h", "--", *GATEWARE)
-        return found, bool(git(root, "status", "--porcelain", "--", *GATEWARE))
+        found = git(root, "log", "-1", "--format=%h", "--", *parts)
+        return found, bool(git(root, "status", "--porcelain", "--", *parts))
     except (OSError, subprocess.CalledProcessError) as error:
         raise ToolError(f"git does not tell the gateware's revision: {error}") from None
 

@@ -1,0 +1,129 @@
+"""Frames on a stream of bytes: Consistent Overhead Byte Stuffing, each frame closed by a zero."""
+
+from __future__ import annotations
+
+from amaranth import Elaboratable, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..block_memory import BlockMemory
+from .packet import PacketByte
+
+
+class CobsDecoder(wiring.Component):
+    """Frames out of bytes.
+
+    Members:
+        bytes: from the wire.
+        frames: their bytes. Empty frames are passed over. One that ends too soon has its last byte inverted: whatever
+            the bytes before it are, a CRC that would have been right is wrong.
+
+    Throughput: a byte per cycle. Latency: a byte leaves with the one behind it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({"bytes": In(stream.Signature(8)), "frames": Out(stream.Signature(PacketByte))})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        left = Signal(8)  # bytes of the block that are still to come
+        full = Signal()  # it is one of 254 bytes: no zero behind it
+        begun = Signal()  # the frame has a block
+        held = Signal(8)
+        holds = Signal()
+        ends = Signal()
+        counts = Signal()  # the byte is the length of a block
+        gives = Signal()  # the byte is one of the frame's, or stands for one
+        m.d.comb += [
+            ends.eq(self.bytes.payload == 0),
+            counts.eq((left == 0) & ~ends),
+            gives.eq(~ends & ~(counts & (full | ~begun))),
+            self.frames.valid.eq(self.bytes.valid & holds & (gives | ends)),
+            self.frames.payload.data.eq(held ^ (ends & (left != 0)).replicate(8)),
+            self.frames.payload.last.eq(ends),
+            self.bytes.ready.eq(self.frames.ready | ~(holds & (gives | ends))),
+        ]
+        with m.If(self.bytes.valid & self.bytes.ready):
+            with m.If(gives):
+                m.d.sync += [holds.eq(1), held.eq(self.bytes.payload & ~counts.replicate(8))]
+            m.d.sync += begun.eq(1)
+            with m.If(ends):
+                m.d.sync += [left.eq(0), begun.eq(0), holds.eq(0)]
+            with m.Elif(counts):
+                m.d.sync += [left.eq(self.bytes.payload - 1), full.eq(self.bytes.payload == 255)]
+            with m.Else():
+                m.d.sync += left.eq(left - 1)
+        return m
+
+
+class CobsEncoder(wiring.Component):
+    """Bytes out of frames.
+
+    Members:
+        frames: at most 256 bytes each, none empty.
+        bytes: for the wire.
+
+    A block's bytes wait in a memory of 512 bytes until the block's length is known; then they leave while others come.
+
+    Throughput: a byte per cycle comes in, but for a cycle behind each 254 bytes without a zero and three behind a frame;
+    one in two cycles goes out.
+    """
+
+    DEPTH = 512
+
+    def __init__(self) -> None:
+        super().__init__({"frames": In(stream.Signature(PacketByte)), "bytes": Out(stream.Signature(8))})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.memory = memory = BlockMemory(8, self.DEPTH)
+        start = Signal(range(self.DEPTH))  # place of the block's length; all before it may leave
+        put = Signal.like(start, init=1)
+        get = Signal.like(start)
+        length = Signal(8, init=1)
+        room = Signal()
+        closes = Signal()  # the block's length is written, the next one begins behind it
+        frame = self.frames.payload
+        ended = Signal(2)  # 1: the last byte of the frame is there; 2: so is the last length; 3: and the zero
+        m.d.comb += [
+            room.eq(put + 1 != get),
+            memory.write_address.eq(put),
+            memory.write_data.eq(frame.data),
+        ]
+        with m.If(closes):
+            m.d.comb += [memory.write.eq(1), memory.write_address.eq(start), memory.write_data.eq(length)]
+            m.d.sync += [start.eq(put), length.eq(1)]
+        with m.If(ended == 1):
+            m.d.comb += closes.eq(1)
+            m.d.sync += ended.eq(2)
+        with m.Elif(ended == 2):
+            # The place for another block's length takes the zero.
+            with m.If(room):
+                m.d.comb += [memory.write.eq(1), memory.write_address.eq(start), memory.write_data.eq(0)]
+                m.d.sync += [start.eq(start + 1), put.eq(put + 1), ended.eq(3)]
+        with m.Elif(ended == 3):
+            with m.If(room):
+                m.d.sync += [put.eq(put + 1), ended.eq(0)]
+        with m.Elif(self.frames.valid & room):
+            with m.If(length == 255):
+                m.d.comb += closes.eq(1)
+                m.d.sync += put.eq(put + 1)
+            with m.Else():
+                m.d.comb += self.frames.ready.eq(1)
+                m.d.sync += [put.eq(put + 1), ended[0].eq(frame.last)]
+                with m.If(frame.data == 0):
+                    m.d.comb += closes.eq(1)
+                with m.Else():
+                    m.d.comb += memory.write.eq(1)
+                    m.d.sync += length.eq(length + 1)
+
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(self.bytes.valid & self.bytes.ready),
+            memory.address.eq(get),
+            self.bytes.payload.eq(memory.data),
+        ]
+        m.d.sync += self.bytes.valid.eq((get != start) & ~taken)
+        with m.If(taken):
+            m.d.sync += get.eq(get + 1)
+        return m
