@@ -101,8 +101,9 @@ class MessageMemory(wiring.Component):
         for bank in range(-(-self.words // (1 << bank_bits))):
             words = min(1 << bank_bits, self.words)
             byte = Signal(8, reset_less=True, name=f"latched_{bank}")
+            shown = self._bank(m, platform, bank, words, self.write & (write_bank == bank))
             with m.If(self.latch):
-                m.d.sync += byte.eq(self._bank(m, platform, bank, words, self.write & (write_bank == bank)))
+                m.d.sync += byte.eq(shown)
             latched.append(byte)
         bank_read = Signal(len(read_bank))
         bank_latched = Signal(len(read_bank))
