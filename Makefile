@@ -19,7 +19,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area clean
+.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area verilog clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ timing-diff: $(READY)  ## clock and area of this tree against the last ones reco
 
 area: $(READY)  ## area by component, width and session count: synthesis only
 	@$(BIN)/python -m tag34_boards.timing area $(ARGS)
+
+# The sizes are taken from make's command line only: WIDTH and WINDOW are names that a terminal may have in the environment.
+SIZES := WIDTH SESSIONS WINDOW MAX_MESSAGE HOLD HOLD_LIMIT CLOCK_HZ
+verilog: $(READY)  ## the core as Verilog with AXI ports, in build/verilog (WIDTH=8 SESSIONS=64 WINDOW= MAX_MESSAGE= HOLD= CLOCK_HZ=)
+	@$(BIN)/tag34 verilog $(foreach size,$(SIZES),$(if $(filter command,$(origin $(size))),$(if $($(size)), \
+		--$(shell echo $(size) | tr A-Z_ a-z-) '$($(size))'))) $(ARGS)
 
 clean:  ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
