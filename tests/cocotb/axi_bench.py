@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.triggers import RisingEdge
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
@@ -51,7 +51,6 @@ class AxiBench:
             AxiStreamSink(AxiStreamBus.from_prefix(dut, f"m_axis_{name}"), *reset)
             for name in ("deliver", "tx", "records")
         )
-        # A record is a beat, and each beat has all bytes.
         self.registers = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), *reset)
         writes, reads = self.registers.write_if, self.registers.read_if
         self.inputs = [self.rx, self.send, writes.aw_channel, writes.w_channel, reads.ar_channel]
@@ -119,8 +118,11 @@ class AxiBench:
 
     async def _watch(self) -> None:
         """What is offered stays, unchanged, until it is taken (AXI's rule of VALID)."""
-        dut, edge, settled = self.dut, self._edge, ReadOnly()
-        pins = [(name, dut[f"{name}valid"], dut[f"{name}ready"], [dut[name + p] for p in OFFERS[name]]) for name in OFFERS]
+        dut, edge = self.dut, self._edge
+        pins = [
+            (name, dut[f"{name}valid"], dut[f"{name}ready"], [dut[name + part] for part in parts])
+            for name, parts in OFFERS.items()
+        ]
         before: dict[str, list[int]] = {}
         while True:
             await edge

@@ -66,7 +66,7 @@ async def gap(dut: Any) -> None:
     records = device.poll()
     [request] = [record for record in records if isinstance(record, SentRecord)]
     assert (request.session, request.msg_type, request.seq, request.device) == (session, "2", 1, True)
-    assert request.data == compose(peer.config(), "2", 1, 0, encode([(7, 2), (16, 2)]))
+    assert request.data == compose(peer.config(), "2", 1, 0, encode([(7, 2), (16, 0)]))
     assert [record.seq for record in records if isinstance(record, DeliverRecord)] == [1]
     bench.receive(session, peer.order(2, possdup=True))
     await bench.rest()

@@ -37,7 +37,10 @@ REGISTER_FIELDS: dict[str, tuple[tuple[str, int, int], ...]] = {
 def header(shape: Shape) -> str:
     """The text of ``tag34_registers.h``."""
     sections = (
-        ("Build parameters of this core: registers say the same.", [(k.upper(), f"{v}u") for k, v in vars(shape).items()]),
+        (
+            "Build parameters of this core: registers say the same.",
+            [(k.upper(), f"{v}u") for k, v in vars(shape).items()],
+        ),
         (
             "The first two registers of every core.",
             [("DEVICE_ID", f"0x{contract.DEVICE_ID:08x}u"), ("CONTRACT_VERSION", f"{contract.CONTRACT_VERSION}u")],

@@ -14,17 +14,18 @@ from tag34_hdl.session.message_memory import ExternalBanks, bank_words
 from .emit import LINT_OFF, TOP
 
 RULES = """\
-- One clock. Streams: VALID never waits for READY, and what is offered stays until it is taken. READY does not depend on what is
-  offered.
+- One clock. Streams: VALID never waits for READY, and what is offered stays until it is taken. READY does not depend
+  on what is offered.
 - `s_axis_rx` takes bytes of connections, cut anywhere; beats of different sessions may follow each other.
-- TKEEP counts from bit 0 up to its first hole: bytes behind a hole are dropped, and a beat without bytes is taken and forgotten. A
-  message that loses bytes so is garbled, and asked for again.
+- TKEEP counts from bit 0 up to its first hole: bytes behind a hole are dropped, and a beat without bytes is taken and
+  forgotten. A message that loses bytes so is garbled, and asked for again.
 - A record, delivery or message to be sent that nobody takes holds back `s_axis_rx`; nothing is dropped.
-- `s_axis_send`: a packet is a header, which fills the first beats, and the message's fields, each closed by SOH. A packet that ends
-  within its header, or of a session that does not exist, is dropped. 8, 9, 35, 49, 56, 34, 52 and 10 are the core's.
-- `s_axi`: whole words. A write is OKAY only if the register has the word afterwards (or if WSTRB is 0); some but not all bytes, a
-  register that can only be read and an address without a register are SLVERR, and nothing is written. A read is SLVERR only where
-  there is no register. A read behind a write sees what was written.
+- `s_axis_send`: a packet is a header, which fills the first beats, and the message's fields, each closed by SOH. A
+  packet that ends within its header, or of a session that does not exist, is dropped. 8, 9, 35, 49, 56, 34, 52 and 10
+  are the core's.
+- `s_axi`: whole words. A write is OKAY only if the register has the word afterwards (or if WSTRB is 0); some but not
+  all bytes, a register that can only be read and an address without a register are SLVERR, and nothing is written. A
+  read is SLVERR only where there is no register. A read behind a write sees what was written.
 - After a reset memories are swept: write nothing before STATUS says idle.
 - Behind a command wait until STATUS bit 1 is 0 again.
 """
@@ -51,8 +52,9 @@ def page(shape: Shape) -> str:
             "|---|--:|",
             *sizes,
             "",
-            f"Message memory: {shape.width} x {words} bytes, in banks of {min(words, bank_words(words))}: the module",
-            f"`{ExternalBanks.MODULE}`, the last but nothing in the file. Other memory with one cycle of latency may take its place.",
+            f"Message memory: {shape.width} x {words} bytes, in banks of {min(words, bank_words(words))}: instances of",
+            f"`{ExternalBanks.MODULE}`, the last module of the file. Another memory that shows a word one cycle after",
+            "its address may take its place.",
             "",
             "## Ports",
             "",
