@@ -241,6 +241,44 @@ def test_a_read_behind_a_write_sees_what_was_written(rng: random.Random) -> None
     on_the_bus(testbench, rng)
 
 
+def test_a_read_right_behind_a_write_waits_for_slow_registers(rng: random.Random) -> None:
+    """The address of the read comes one to five cycles behind that of the write, while messages are counted."""
+
+    async def testbench(ctx: Any, manager: Manager) -> None:
+        registers = bank().component.registers
+        for session in range(4):
+            await write_one(ctx, manager, offset("SESSION"), session)
+            await write_one(ctx, manager, offset("RESEND_TIMEOUT"), 1000 + session)
+        ctx.set(registers.counted_session, 3)
+        ctx.set(registers.counted_rule, Rule.R8)
+        for _ in range(9):
+            ctx.set(registers.counted, 1)
+            await ctx.tick()
+            ctx.set(registers.counted, 0)
+            await ctx.tick().repeat(3)
+        ctx.set(registers.counted_rule, Rule.R5)
+        for delay in (1, 2, 3, 4, 5) * 4:
+            for written, value, read, wanted in (
+                ("SESSION", session := rng.randrange(3), "RESEND_TIMEOUT", 1000 + session),
+                ("SESSION", 3, "RESEND_TIMEOUT", 1003),
+                ("COUNTER", Rule.R10, "COUNTER", 0),
+                ("COUNTER", Rule.R8, "COUNTER", 9),
+            ):
+                await read_one(ctx, manager, offset("ID"))  # so that the write is next
+                manager.write(offset(written), value)
+                pulse = rng.randrange(8)
+                for cycle in range(LIMIT):
+                    if cycle == delay:
+                        manager.read(offset(read))
+                    ctx.set(registers.counted, cycle % 4 == pulse)
+                    await ctx.tick()
+                ctx.set(registers.counted, 0)
+                assert not manager.waits
+                assert manager.answers["r"][-1] == (OKAY, wanted), (written, value, delay)
+
+    on_the_bus(testbench, rng)
+
+
 def test_a_read_sees_a_write_whose_response_nobody_has_taken(rng: random.Random) -> None:
     async def testbench(ctx: Any, manager: Manager) -> None:
         for value in range(1, 20):
@@ -401,6 +439,28 @@ def test_beats_with_holes(width: int, sessions: int, ends: bool, rng: random.Ran
         if beat["tid"] < sessions and (contiguous(beat["tkeep"]) or (ends and beat["tlast"]))
     ]
     assert [plain(beat) for beat in sink.payloads] == wanted
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_a_beat_costs_one_cycle_and_none_of_the_rate(width: int) -> None:
+    shape = Shape(width=width, window=8, max_message=256)
+    entry = Entry(shape, ends=False)
+    sink = Sink(entry.beats)
+
+    async def drive(ctx: Any) -> None:
+        ctx.set(entry.tvalid, 1)
+        ctx.set(entry.tkeep, (1 << width) - 1)
+        for cycle in range(20):
+            ctx.set(entry.tdata, cycle)
+            _, _, ready = await ctx.tick().sample(entry.tready)
+            assert ready
+        ctx.set(entry.tvalid, 0)
+        await ctx.tick().repeat(3)
+
+    Simulation(entry).run(drive, background=[sink.run])
+    assert [(beat.data, cycle) for beat, cycle in zip(sink.payloads, sink.cycles, strict=True)] == [
+        (number, number + 1) for number in range(20)
+    ]
 
 
 def packet(width: int, header: dict[str, int], body: bytes, rng: random.Random) -> list[dict[str, int]]:
