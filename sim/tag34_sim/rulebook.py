@@ -62,7 +62,7 @@ _RANGES = ("session.ends:ranges", "session.sequencer:Sequencer")
 
 INTRODUCTION: Final = """\
 What tag34 does with every byte and every message, one id per rule. Gateware, golden model and host follow this page;
-tests, docstrings, records and events name its ids. [`tag34.contract`](../host/tag34/contract/__init__.py) has the same ids as
+tests, docstrings, records and events name its ids. [`tag34.contract`](../host/tag34/contract) has the same ids as
 codes (`Rule`) and the verdicts that belong to them (`RULE_VERDICT`).
 
 The rules come from the FIX 4.2 specification with its errata, FIX 4.4, FIXT 1.1 and the "FIX Session Layer Test Cases"
