@@ -75,6 +75,13 @@ def test_lint_finds_nothing(folder: Path) -> None:
     assert lint(folder / "tag34_core.v") == ""
 
 
+@pytest.mark.parametrize("width", [2, 4, 8])
+def test_lint_finds_nothing_at_other_widths(width: int, tmp_path: Path) -> None:
+    file = tmp_path / "tag34_core.v"
+    file.write_text(emit.verilog(Shape(width=width, sessions=2, window=4, max_message=128), tmp_path))
+    assert lint(file) == ""
+
+
 def test_lint_would_find_a_defect(folder: Path, tmp_path: Path) -> None:
     """What is turned off does not hide an output without a driver, a latch or a second driver."""
     text = (folder / "tag34_core.v").read_text()
