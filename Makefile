@@ -21,7 +21,7 @@ unexport MAKEFLAGS MAKELEVEL MFLAGS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area bitstream bitstreams flash clean
+.PHONY: help setup demo test coverage formal mutate lint format types docs soak bench timing timing-diff area bitstream bitstreams flash verilog clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ bitstreams: $(READY)  ## build all boards and make docs/boards.md of what came o
 
 flash: $(READY)  ## load what was built into a board on USB (BOARD=ulx3s_85f)
 	@$(BIN)/tag34 flash $(BOARD) $(ARGS)
+
+# The sizes are taken from make's command line only: WIDTH and WINDOW are names that a terminal may have in the environment.
+SIZES := WIDTH SESSIONS WINDOW MAX_MESSAGE HOLD HOLD_LIMIT CLOCK_HZ
+verilog: $(READY)  ## the core as Verilog with AXI ports, in build/verilog (WIDTH=8 SESSIONS=64 WINDOW= MAX_MESSAGE= HOLD= CLOCK_HZ=)
+	@$(BIN)/tag34 verilog $(foreach size,$(SIZES),$(if $(filter command,$(origin $(size))),$(if $($(size)), \
+		--$(shell echo $(size) | tr A-Z_ a-z-) '$($(size))'))) $(ARGS)
 
 clean:  ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from unittest import mock
@@ -32,6 +33,22 @@ MAKE_FLAGS = " -- OPT_FAST=-O0 OPT_SLOW=-O0 OPT_GLOBAL=-O0 CFG_CXXFLAGS_PCH_I=-i
 TIMESCALE = ("1ns", "1ps")
 
 
+@dataclass(frozen=True)
+class Design:
+    """What is simulated.
+
+    Members: ``name``, for the cache; ``verilog``, of a shape, made in the folder given, with the top module
+    ``tag34_core``; ``sources``, all that decides what it makes, but for the gateware itself.
+    """
+
+    name: str
+    verilog: Callable[[Shape, Path], str]
+    sources: Callable[[], str] = str
+
+
+CORE = Design("core", lambda shape, _: verilog(shape))
+
+
 def missing() -> str | None:
     """What this machine lacks to build and run cocotb tests, if anything."""
     try:
@@ -54,21 +71,22 @@ def environment() -> Iterator[None]:
         yield
 
 
-def build(shape: Shape) -> Path:
-    """The folder with the simulator of ``shape``, built if it is not in the cache.
+def build(design: Design, shape: Shape) -> Path:
+    """The folder with the simulator of the design in ``shape``, built if it is not in the cache.
 
     Its name is a hash of all that it is made of: gateware, build parameters, versions, flags. Processes that want the
     same one wait for the first of them; what is in the folder is complete, as it gets its name last.
     """
     libraries = cocotb_tools.config.libs_dir  # linked into the simulator by its path
-    key = content_key(shape, repr((metadata.version("cocotb"), str(libraries), BUILD_ARGUMENTS, MAKE_FLAGS, TIMESCALE)))
+    tools = (metadata.version("cocotb"), str(libraries), BUILD_ARGUMENTS, MAKE_FLAGS, TIMESCALE)
+    key = content_key(shape, repr((design.name, design.sources(), *tools)))
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)
     folder = cache / f"cocotb-{key}"
     with locked(cache / f"cocotb-{key}.lock"):
         if not folder.exists():
             with tempfile.TemporaryDirectory(dir=cache) as work:
-                _build(shape, Path(work))
+                _build(design, shape, Path(work))
                 fresh = Path(work) / "fresh"
                 fresh.mkdir()
                 (Path(work) / "build" / TOP).rename(fresh / TOP)
@@ -76,9 +94,9 @@ def build(shape: Shape) -> Path:
     return folder
 
 
-def _build(shape: Shape, work: Path) -> None:
+def _build(design: Design, shape: Shape, work: Path) -> None:
     source = work / "core.v"
-    source.write_text(verilog(shape))
+    source.write_text(design.verilog(shape, work))
     log = work / "log"
     with environment():
         try:
@@ -94,13 +112,16 @@ def _build(shape: Shape, work: Path) -> None:
             raise BuildError(f"{error}\n{_tail(log)}") from error
 
 
-def run_tests(shape: Shape, module: str, seed: int, folder: Path, *, variables: dict[str, str]) -> None:
+def run_tests(
+    shape: Shape, module: str, seed: int, folder: Path, *, variables: dict[str, str], design: Design = CORE
+) -> None:
     """Run the cocotb tests of ``module`` on a core of ``shape``: the pytest test fails if one does, or if none ran.
 
     Parameters:
         seed: of random stimulus.
         folder: for log and results.
         variables: for the simulator's environment.
+        design: what is simulated.
     """
     reason = missing()
     if reason is not None:
@@ -113,7 +134,7 @@ def run_tests(shape: Shape, module: str, seed: int, folder: Path, *, variables: 
             module,
             hdl_toplevel=TOP,
             hdl_toplevel_lang="verilog",
-            build_dir=build(shape),
+            build_dir=build(design, shape),
             test_dir=folder,
             results_xml=str(results),
             seed=seed,

@@ -1,6 +1,6 @@
 """The message memory: bytes, in as many blocks as it takes."""
 
-from amaranth import Array, ClockSignal, Elaboratable, Instance, Module, Signal
+from amaranth import Array, ClockSignal, Elaboratable, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -35,6 +35,17 @@ class ExternalMemory:
     """
 
     MODULE = "tag34_message_memory"
+
+
+class ExternalBanks:
+    """A platform on which each bank of the message memory is a module of its own, outside of the design: in a netlist
+    for others, where they may choose what it is made of.
+
+    The module is a :class:`BlockMemory` with the parameters ``WORDS`` and ``ADDRESS_BITS`` and the ports of
+    :attr:`ExternalMemory.MODULE`.
+    """
+
+    MODULE = "tag34_message_bank"
 
 
 class MessageMemory(wiring.Component):
@@ -88,17 +99,11 @@ class MessageMemory(wiring.Component):
         write_bank, read_bank = self.write_address[bank_bits:], self.read_address[bank_bits:]
         latched = []
         for bank in range(-(-self.words // (1 << bank_bits))):
-            m.submodules[f"bank_{bank}"] = store = BlockMemory(8, min(1 << bank_bits, self.words))
+            words = min(1 << bank_bits, self.words)
             byte = Signal(8, reset_less=True, name=f"latched_{bank}")
-            m.d.comb += [
-                store.write.eq(self.write & (write_bank == bank)),
-                store.write_address.eq(self.write_address[:bank_bits]),
-                store.write_data.eq(self.write_data),
-                store.address.eq(self.read_address[:bank_bits]),
-                store.enable.eq(self.read),
-            ]
+            shown = self._bank(m, platform, bank, words, self.write & (write_bank == bank))
             with m.If(self.latch):
-                m.d.sync += byte.eq(store.data)
+                m.d.sync += byte.eq(shown)
             latched.append(byte)
         bank_read = Signal(len(read_bank))
         bank_latched = Signal(len(read_bank))
@@ -108,3 +113,31 @@ class MessageMemory(wiring.Component):
             m.d.sync += bank_latched.eq(bank_read)
         m.d.comb += self.read_data.eq(Array(latched)[bank_latched])
         return m
+
+    def _bank(self, m: Module, platform: object, bank: int, words: int, write: Value) -> Value:
+        """A bank, and what its register shows."""
+        bits = ceil_log2(words)
+        if isinstance(platform, ExternalBanks):
+            shown = Signal(8, name=f"bank_{bank}_data")
+            m.submodules[f"bank_{bank}"] = Instance(
+                ExternalBanks.MODULE,
+                p_WORDS=words,
+                p_ADDRESS_BITS=bits,
+                i_clk=ClockSignal(),
+                i_write=write,
+                i_write_address=self.write_address[:bits],
+                i_write_data=self.write_data,
+                i_read=self.read,
+                i_read_address=self.read_address[:bits],
+                o_read_data=shown,
+            )
+            return shown
+        m.submodules[f"bank_{bank}"] = store = BlockMemory(8, words)
+        m.d.comb += [
+            store.write.eq(write),
+            store.write_address.eq(self.write_address[:bits]),
+            store.write_data.eq(self.write_data),
+            store.address.eq(self.read_address[:bits]),
+            store.enable.eq(self.read),
+        ]
+        return store.data
