@@ -14,7 +14,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFram
 
 from tag34.contract import RECORD_BYTES, REGISTERS
 from tag34.contract.axi import RECORD_BEAT_BITS, SEND_FIELDS
-from tag34_sim.records import SEVERAL, Message
+from tag34.records import SEVERAL, Message
 from tag34_sim.sim_device import SimDevice
 from tests.cocotb.bench import RESET_CYCLES, REST_CYCLES, pauses, shape
 
