@@ -81,12 +81,14 @@ class CobsEncoder(wiring.Component):
         put = Signal.like(start, init=1)
         get = Signal.like(start)
         length = Signal(8, init=1)
+        put_next = Signal.like(put)
         room = Signal()
         closes = Signal()  # the block's length is written, the next one begins behind it
         frame = self.frames.payload
         ended = Signal(2)  # 1: the last byte of the frame is there; 2: so is the last length; 3: and the zero
         m.d.comb += [
-            room.eq(put + 1 != get),
+            put_next.eq(put + 1),
+            room.eq(put_next != get),
             memory.write_address.eq(put),
             memory.write_data.eq(frame.data),
         ]
@@ -100,17 +102,17 @@ class CobsEncoder(wiring.Component):
             # The place for another block's length takes the zero.
             with m.If(room):
                 m.d.comb += [memory.write.eq(1), memory.write_address.eq(start), memory.write_data.eq(0)]
-                m.d.sync += [start.eq(start + 1), put.eq(put + 1), ended.eq(3)]
+                m.d.sync += [start.eq(start + 1), put.eq(put_next), ended.eq(3)]
         with m.Elif(ended == 3):
             with m.If(room):
-                m.d.sync += [put.eq(put + 1), ended.eq(0)]
+                m.d.sync += [put.eq(put_next), ended.eq(0)]
         with m.Elif(self.frames.valid & room):
             with m.If(length == 255):
                 m.d.comb += closes.eq(1)
-                m.d.sync += put.eq(put + 1)
+                m.d.sync += put.eq(put_next)
             with m.Else():
                 m.d.comb += self.frames.ready.eq(1)
-                m.d.sync += [put.eq(put + 1), ended[0].eq(frame.last)]
+                m.d.sync += [put.eq(put_next), ended[0].eq(frame.last)]
                 with m.If(frame.data == 0):
                     m.d.comb += closes.eq(1)
                 with m.Else():
