@@ -17,7 +17,9 @@ def frames_of(rng: random.Random) -> list[bytes]:
     run = bytes(range(1, 255))
     edges = [b"\0", b"\1", b"\0\0", b"\1\0", b"\0\1", run[:253], run, run + b"\7", run + b"\0", run[:253] + b"\0"]
     edges += [b"\0" + run, b"\0" + run + b"\1", bytes(256), run[:253] + b"\0\0", b"\xff" * 256]
-    return edges + [bytes(rng.choice((0, 0, 1, 255, rng.randrange(256))) for _ in range(rng.randint(1, 60))) for _ in range(8)]
+    return edges + [
+        bytes(rng.choice((0, 0, 1, 255, rng.randrange(256))) for _ in range(rng.randint(1, 60))) for _ in range(8)
+    ]
 
 
 def payloads(frame: bytes) -> list[dict[str, int]]:
