@@ -49,7 +49,7 @@ def verilog(shape: Shape, divisor: int, info: LinkInfo) -> str:
 
 def build(shape: Shape, divisor: int, info: LinkInfo) -> Path:
     """The shared library of such a board, built if it is not in the cache. Raises BuildError."""
-    parts = (divisor, info, Path(__file__).read_text(), packaged("verilated_top.cpp"))
+    parts = (divisor, info, TOP, packaged("verilated_top.cpp"))
     key = hashlib.sha256(repr((content_key(shape, ""), parts)).encode()).hexdigest()[:24]
     return cached(f"board-{key}", lambda work, library: compile_board(verilog(shape, divisor, info), work, library))
 
@@ -125,7 +125,8 @@ class VerilatedBoard:
     def read(self, size: int = 1 << 16) -> bytes:
         """Bytes of the board since the last call, ``size`` at most."""
         buffer = ctypes.create_string_buffer(size)
-        return buffer.raw[: self.library.tag34_board_read(self.handle, buffer, size)]
+        count = self.library.tag34_board_read(self.handle, buffer, size)
+        return buffer.raw[:count]
 
     @property
     def waiting(self) -> int:

@@ -207,7 +207,7 @@ async def test_probe(host: Host) -> None:
 async def test_open(host: Host) -> None:
     """With the challenge a link session begins, with the token it goes on, with another challenge nothing happens."""
     answer = await host.open()
-    assert answer == Packet(PacketKind.DATA, window=511, token=host.token)
+    assert answer == Packet(PacketKind.DATA, window=507, token=host.token)
     assert await host.ask(Packet(PacketKind.OPEN, token=host.token, seq=host.challenge)) == answer
     assert await host.ask(Packet(PacketKind.OPEN, token=host.token, seq=5)) == answer
     info = await host.ask(Packet(PacketKind.OPEN, token=99, seq=host.challenge))
@@ -343,7 +343,7 @@ async def test_host_that_takes_nothing(host: Host) -> None:
     """The answers' ring fills, then that of the requests; when the host takes again, everything is there."""
     await host.open()
     sent, seq = b"", 0
-    window = 511
+    window = 507
     while window >= 105:
         assert seq < 1200
         data = bytes([65 + len(sent) // 100]) * 99 + b"!"
@@ -361,7 +361,7 @@ async def test_host_that_takes_nothing(host: Host) -> None:
         if b"".join(pieces(got)) == sent:
             break
     assert b"".join(pieces(got)) == sent
-    assert packet.window == 511
+    assert packet.window == 507
 
 
 def pieces(answers: bytes) -> list[bytes]:
