@@ -15,8 +15,8 @@ class CobsDecoder(wiring.Component):
 
     Members:
         bytes: from the wire.
-        frames: their bytes. Empty frames are passed over. One that ends too soon has a bit of its last byte inverted: whatever
-            the bytes before it are, a CRC that would have been right is wrong.
+        frames: their bytes. Empty frames are passed over. In one that ends too soon a bit of the last byte is inverted:
+            a CRC that would have been right is wrong.
 
     Throughput: a byte per cycle. Latency: a byte leaves with the one behind it.
     """

@@ -291,9 +291,7 @@ class Inbound(wiring.Component):
             m.d.comb += [
                 crc.start.eq(1),
                 self.begins.eq(obeys),
-                self.info.eq(
-                    wants[PacketKind.PROBE] | (wants[PacketKind.OPEN] & nonzero & ~obeys & ~known)
-                ),
+                self.info.eq(wants[PacketKind.PROBE] | (wants[PacketKind.OPEN] & nonzero & ~obeys & ~known)),
                 self.refused.eq(wants[PacketKind.DATA] & ~accepts),
                 self.data.eq((accepts & (loaded | ask)) | (wants[PacketKind.OPEN] & (obeys | known))),
                 self.go_back.eq(accepts & loaded & ~in_order & behind & ~told),

@@ -75,10 +75,7 @@ class Link(wiring.Component):
         m.d.comb += [
             begins.eq(inbound.begins),
             inbound.forget.eq(requests.forget),
-            *(
-                getattr(core, name).eq(getattr(requests, name))
-                for name in ("address", "write", "write_data", "read")
-            ),
+            *(getattr(core, name).eq(getattr(requests, name)) for name in ("address", "write", "write_data", "read")),
             requests.read_data.eq(core.read_data),
             requests.idle.eq(core.idle),
             *(

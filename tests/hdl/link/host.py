@@ -1,4 +1,4 @@
-"""A host at a board, as the tests' simulated devices want a core: straightforward, over a wire that may lose packets."""
+"""A host at a board, which simulated devices take for a core: straightforward, over a wire that may lose packets."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ class BoardCore:
     def _read_answers(self) -> None:
         data = self._answers
         while data:
-            if data[0] in ANSWER_BYTES.keys():
+            if data[0] in ANSWER_BYTES:
                 kind = Answer(data[0])
                 size = 1 + ANSWER_BYTES[kind]
                 if len(data) < size:
@@ -272,5 +272,5 @@ class BoardCore:
 
 SHAPES = {
     1: Shape(width=1, window=4, max_message=256, clock_hz=2_000_000),
-    8: Shape(width=8, sessions=3, window=4, max_message=256, clock_hz=2_000_000),
+    2: Shape(width=2, sessions=3, window=4, max_message=256, clock_hz=2_000_000),
 }
