@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module, Signal
+from amaranth import Elaboratable, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,8 +15,8 @@ class CobsDecoder(wiring.Component):
 
     Members:
         bytes: from the wire.
-        frames: their bytes. Empty frames are passed over. One that ends too soon has its last byte inverted: whatever
-            the bytes before it are, a CRC that would have been right is wrong.
+        frames: their bytes. Empty frames are passed over. In one that ends too soon a bit of the last byte is inverted:
+            a CRC that would have been right is wrong.
 
     Throughput: a byte per cycle. Latency: a byte leaves with the one behind it.
     """
@@ -26,7 +26,8 @@ class CobsDecoder(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        left = Signal(8)  # bytes of the block that are still to come
+        left = Signal(8, init=1)  # bytes until the next block's length
+        block_ends = Signal()
         full = Signal()  # it is one of 254 bytes: no zero behind it
         begun = Signal()  # the frame has a block
         held = Signal(8)
@@ -36,10 +37,11 @@ class CobsDecoder(wiring.Component):
         gives = Signal()  # the byte is one of the frame's, or stands for one
         m.d.comb += [
             ends.eq(self.bytes.payload == 0),
-            counts.eq((left == 0) & ~ends),
+            block_ends.eq(left == 1),
+            counts.eq(block_ends & ~ends),
             gives.eq(~ends & ~(counts & (full | ~begun))),
             self.frames.valid.eq(self.bytes.valid & holds & (gives | ends)),
-            self.frames.payload.data.eq(held ^ (ends & (left != 0)).replicate(8)),
+            self.frames.payload.data.eq(held ^ (ends & ~block_ends)),
             self.frames.payload.last.eq(ends),
             self.bytes.ready.eq(self.frames.ready | ~(holds & (gives | ends))),
         ]
@@ -48,9 +50,9 @@ class CobsDecoder(wiring.Component):
                 m.d.sync += [holds.eq(1), held.eq(self.bytes.payload & ~counts.replicate(8))]
             m.d.sync += begun.eq(1)
             with m.If(ends):
-                m.d.sync += [left.eq(0), begun.eq(0), holds.eq(0)]
+                m.d.sync += [left.eq(1), begun.eq(0), holds.eq(0)]
             with m.Elif(counts):
-                m.d.sync += [left.eq(self.bytes.payload - 1), full.eq(self.bytes.payload == 255)]
+                m.d.sync += [left.eq(self.bytes.payload), full.eq(self.bytes.payload == 255)]
             with m.Else():
                 m.d.sync += left.eq(left - 1)
         return m
@@ -65,7 +67,7 @@ class CobsEncoder(wiring.Component):
 
     A block's bytes wait in a memory of 512 bytes until the block's length is known; then they leave while others come.
 
-    Throughput: a byte per cycle comes in, but for a cycle behind each 254 bytes without a zero and three behind a frame;
+    Throughput: a byte per cycle comes in, but for a cycle behind each 254 bytes without a zero and two behind a frame;
     one in two cycles goes out.
     """
 
@@ -80,42 +82,31 @@ class CobsEncoder(wiring.Component):
         start = Signal(range(self.DEPTH))  # place of the block's length; all before it may leave
         put = Signal.like(start, init=1)
         get = Signal.like(start)
+        put_next = Signal.like(put)
         length = Signal(8, init=1)
         room = Signal()
-        closes = Signal()  # the block's length is written, the next one begins behind it
+        takes = Signal()
+        closes = Signal()  # the block's length is written, and the next one begins
         frame = self.frames.payload
-        ended = Signal(2)  # 1: the last byte of the frame is there; 2: so is the last length; 3: and the zero
+        # Behind the last byte of a frame its last block is closed, and then one that is nothing but a length of zero.
+        ended = Signal()
+        zero = Signal()
         m.d.comb += [
-            room.eq(put + 1 != get),
-            memory.write_address.eq(put),
-            memory.write_data.eq(frame.data),
+            put_next.eq(put + 1),
+            room.eq(put_next != get),
+            takes.eq(self.frames.valid & room & ~ended & (length != 255)),
+            closes.eq(room & (ended | (self.frames.valid & ((length == 255) | (frame.data == 0))))),
+            self.frames.ready.eq(takes),
+            memory.write.eq(takes | closes),
+            memory.write_address.eq(Mux(closes, start, put)),
+            memory.write_data.eq(Mux(closes, Mux(zero, 0, length), frame.data)),
         ]
+        with m.If(takes | closes):
+            m.d.sync += [put.eq(put_next), length.eq(Mux(closes, 1, length + 1))]
         with m.If(closes):
-            m.d.comb += [memory.write.eq(1), memory.write_address.eq(start), memory.write_data.eq(length)]
-            m.d.sync += [start.eq(put), length.eq(1)]
-        with m.If(ended == 1):
-            m.d.comb += closes.eq(1)
-            m.d.sync += ended.eq(2)
-        with m.Elif(ended == 2):
-            # The place for another block's length takes the zero.
-            with m.If(room):
-                m.d.comb += [memory.write.eq(1), memory.write_address.eq(start), memory.write_data.eq(0)]
-                m.d.sync += [start.eq(start + 1), put.eq(put + 1), ended.eq(3)]
-        with m.Elif(ended == 3):
-            with m.If(room):
-                m.d.sync += [put.eq(put + 1), ended.eq(0)]
-        with m.Elif(self.frames.valid & room):
-            with m.If(length == 255):
-                m.d.comb += closes.eq(1)
-                m.d.sync += put.eq(put + 1)
-            with m.Else():
-                m.d.comb += self.frames.ready.eq(1)
-                m.d.sync += [put.eq(put + 1), ended[0].eq(frame.last)]
-                with m.If(frame.data == 0):
-                    m.d.comb += closes.eq(1)
-                with m.Else():
-                    m.d.comb += memory.write.eq(1)
-                    m.d.sync += length.eq(length + 1)
+            m.d.sync += [start.eq(put), zero.eq(ended & ~zero), ended.eq(ended & ~zero)]
+        with m.If(takes & frame.last):
+            m.d.sync += ended.eq(1)
 
         taken = Signal()
         m.d.comb += [

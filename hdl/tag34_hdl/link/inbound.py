@@ -34,7 +34,7 @@ class Inbound(wiring.Component):
     into the ring before it is known whether it counts. When the packet is whole and its CRC is right, the numbers are
     changed, byte by byte as well. Nothing of another packet is taken meanwhile.
 
-    Parameters: ``ring_bytes``, room for requests (less one), a power of two.
+    Parameters: ``ring_bytes``, size of the ring, a power of two; ``capacity``, room in it.
 
     Members:
         packets: their bytes.
@@ -59,6 +59,7 @@ class Inbound(wiring.Component):
         check_ring("requests_bytes", ring_bytes)
         check_ring("answers_bytes", answers_bytes)
         self.ring_bytes = ring_bytes
+        self.capacity = ring_bytes - 1 - CRC_BYTES
         self.place_bits = ceil_log2(ring_bytes)
         self.answer_bits = ceil_log2(answers_bytes)
         super().__init__(
@@ -125,17 +126,20 @@ class Inbound(wiring.Component):
             differs_next.eq((less[:8] != 0) | (differs & (lane != 0))),
         ]
 
-        # -- Tentative payload
+        # -- Tentative payload. The ring keeps five bytes empty: a payload byte is known to be one when four more have
+        # come, and those may be written.
         place_bits = self.place_bits
-        head, put, get = (Signal(place_bits, name=name) for name in ("head", "put", "get"))
-        put_next = Signal(place_bits)
-        # Bytes behind the last one for which there was room. Those of the CRC need none.
-        over = Signal(3)
+        head = Signal(place_bits)  # behind the last byte taken
+        limit = Signal(place_bits, init=(1 << place_bits) - 5)  # five before the next one read
+        after_limit = Signal(place_bits)
+        at = Signal(place_bits)
+        no_room = Signal()  # for one of the payload's bytes, so it is not written, nor are those behind it
         m.d.comb += [
-            put_next.eq(put + 1),
-            ring.write_address.eq(put),
+            at.eq(head + Cat(place, (~enough).replicate(place_bits - 8))),
+            after_limit.eq(limit + 1),
+            ring.write_address.eq(at),
             ring.write_data.eq(byte),
-            self.room.eq(get + ~head),
+            self.room.eq(limit - head),
         ]
 
         with m.If(self.packets.valid & ~self.holds):
@@ -181,12 +185,8 @@ class Inbound(wiring.Component):
                             with m.Default():
                                 m.d.sync += far.eq(far | (less[:8] != 0))
             with m.Else():
-                m.d.sync += put.eq(put_next)
-                with m.If((put_next == get) | (over != 0)):
-                    with m.If(~(over[0] & over[2])):
-                        m.d.sync += over.eq(over + 1)
-                with m.Else():
-                    m.d.comb += ring.write.eq(1)
+                m.d.comb += ring.write.eq(~no_room)
+                m.d.sync += no_room.eq(no_room | (at == limit))
 
         # -- What is to be done, as soon as nobody reads the numbers
         counts = Signal()  # the packet does
@@ -202,7 +202,7 @@ class Inbound(wiring.Component):
             *(wants[code].eq(counts & (kind == code.value)) for code in PacketKind),
             loaded.eq(place != 0),
             accepts.eq(wants[PacketKind.DATA] & known),
-            takes.eq(accepts & loaded & in_order & (~over[2] | (over[:2] == 0))),
+            takes.eq(accepts & loaded & in_order & ~no_room),
         ]
         obeys = Signal()
         m.d.comb += obeys.eq(wants[PacketKind.OPEN] & nonzero & ~known & in_order & drawn)
@@ -285,16 +285,13 @@ class Inbound(wiring.Component):
                 place.eq(_FIRST),
                 enough.eq(0),
                 too_long.eq(0),
-                over.eq(0),
+                no_room.eq(0),
                 drawn.eq(drawn | counts),
-                put.eq(head),
             ]
             m.d.comb += [
                 crc.start.eq(1),
                 self.begins.eq(obeys),
-                self.info.eq(
-                    wants[PacketKind.PROBE] | (wants[PacketKind.OPEN] & nonzero & ~obeys & ~known)
-                ),
+                self.info.eq(wants[PacketKind.PROBE] | (wants[PacketKind.OPEN] & nonzero & ~obeys & ~known)),
                 self.refused.eq(wants[PacketKind.DATA] & ~accepts),
                 self.data.eq((accepts & (loaded | ask)) | (wants[PacketKind.OPEN] & (obeys | known))),
                 self.go_back.eq(accepts & loaded & ~in_order & behind & ~told),
@@ -304,20 +301,19 @@ class Inbound(wiring.Component):
             with m.If(self.go_back):
                 m.d.sync += told.eq(1)
             with m.If(takes):
-                m.d.sync += [told.eq(0), head.eq(put - CRC_BYTES), put.eq(put - CRC_BYTES)]
+                m.d.sync += [told.eq(0), head.eq(at)]
             with m.If(wants[PacketKind.CLOSE] & known):
                 m.d.sync += self.opened.eq(0)
             with m.If(obeys):
-                m.d.sync += [self.opened.eq(1), told.eq(0), head.eq(0), put.eq(0)]
+                m.d.sync += [self.opened.eq(1), told.eq(0), head.eq(0)]
 
         # -- Requests
-        m.d.comb += [ring.address.eq(get), self.requests.payload.eq(ring.data)]
-        m.d.sync += self.requests.valid.eq((get != head) & ~self.requests.valid)
+        m.d.comb += [ring.address.eq(after_limit), self.requests.payload.eq(ring.data)]
+        m.d.sync += self.requests.valid.eq((self.room != self.capacity) & ~self.requests.valid)
         with m.If(self.requests.valid):
             m.d.sync += self.requests.valid.eq(~self.requests.ready)
             with m.If(self.requests.ready):
-                m.d.sync += get.eq(get + 1)
+                m.d.sync += limit.eq(after_limit)
         with m.If(done & obeys):
-            m.d.sync += [get.eq(0), self.requests.valid.eq(0)]
+            m.d.sync += [limit.eq(limit.init), self.requests.valid.eq(0)]
         return m
-

@@ -22,7 +22,7 @@ class Link(wiring.Component):
         shape: of the core.
         info: what an INFO packet says beside it.
         timeout_cycles: longer than all that may be under way takes on the wire, both ways, and the host to answer.
-        requests_bytes, answers_bytes: of the rings, powers of two from 256 on; one byte of each stays empty.
+        requests_bytes, answers_bytes: of the rings, powers of two from 256 on; some bytes of each stay empty.
         core: what takes the core's place; None: a Core. It has the core's members.
 
     Members:
@@ -75,10 +75,7 @@ class Link(wiring.Component):
         m.d.comb += [
             begins.eq(inbound.begins),
             inbound.forget.eq(requests.forget),
-            *(
-                getattr(core, name).eq(getattr(requests, name))
-                for name in ("address", "write", "write_data", "read")
-            ),
+            *(getattr(core, name).eq(getattr(requests, name)) for name in ("address", "write", "write_data", "read")),
             requests.read_data.eq(core.read_data),
             requests.idle.eq(core.idle),
             *(

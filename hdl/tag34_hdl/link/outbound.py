@@ -175,7 +175,10 @@ class Outbound(wiring.Component):
                 with m.Switch(lane):
                     with m.Case(0):
                         other = Mux(is_refused, PacketKind.REFUSED.value, PacketKind.DATA.value)
-                        m.d.comb += [header[:4].eq(Mux(is_info, PacketKind.INFO.value, other)), header[4:].eq(LINK_VERSION)]
+                        m.d.comb += [
+                            header[:4].eq(Mux(is_info, PacketKind.INFO.value, other)),
+                            header[4:].eq(LINK_VERSION),
+                        ]
                     with m.Case(1):
                         flags = Mux(asks, PacketFlag.ASK.value, 0) | Mux(goes_back, PacketFlag.GO_BACK.value, 0)
                         m.d.comb += header.eq(Mux(is_data, flags, 0))

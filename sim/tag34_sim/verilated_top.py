@@ -1,0 +1,191 @@
+"""A whole board, compiled by Verilator: bytes go through the pins of its UART, or through a pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import select
+import threading
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+from tag34_hdl.layouts import Shape
+from tag34_hdl.link.packet import LinkInfo
+
+from .verilator import (
+    FAST,
+    SLOW,
+    VERILATE,
+    cached,
+    compile_command,
+    compiler,
+    content_key,
+    packaged,
+    run,
+    run_all,
+    runtime,
+    verilator_root,
+    whole,
+)
+
+TOP = "tag34_board"
+#: Cycles that a board on a pseudo-terminal runs between two looks at it.
+SLICE = 5_000
+
+
+def verilog(shape: Shape, divisor: int, info: LinkInfo) -> str:
+    """A :class:`~tag34_hdl.link.uart_shell.UartShell` as Verilog."""
+    from amaranth.back.verilog import convert
+
+    from tag34_hdl.link.uart_shell import UartShell
+    from tag34_hdl.session.message_memory import ExternalMemory
+
+    top = UartShell(shape, divisor, info)
+    return whole(convert(top, name=TOP, platform=ExternalMemory(), strip_internal_attrs=True))
+
+
+def build(shape: Shape, divisor: int, info: LinkInfo) -> Path:
+    """The shared library of such a board, built if it is not in the cache. Raises BuildError."""
+    parts = (divisor, info, TOP, packaged("verilated_top.cpp"))
+    key = hashlib.sha256(repr((content_key(shape, ""), parts)).encode()).hexdigest()[:24]
+    return cached(f"board-{key}", lambda work, library: compile_board(verilog(shape, divisor, info), work, library))
+
+
+def compile_board(text: str, work: Path, library: Path) -> None:
+    """Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
+    root = verilator_root()
+    # Both edges of the clock count: a cycle is one evaluation, not two.
+    (work / "board.v").write_text(text.replace("@(posedge clk)", "@(edge clk)"))
+    (work / "harness.cpp").write_text(packaged("verilated_top.cpp"))
+    run(
+        [
+            *(str(root / "bin" / "verilator_bin"), *VERILATE, "--top-module", TOP, "--prefix", f"V{TOP}"),
+            *("--Mdir", str(work), str(work / "board.v")),
+        ],
+        env={**os.environ, "VERILATOR_ROOT": str(root)},
+    )
+    slow = {path.name for path in work.glob("*.cpp") if "Slow" in path.name or "Syms" in path.name}
+    fast = {path.name for path in work.glob("*.cpp")} - slow
+    (work / "fast.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(fast)))
+    (work / "slow.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(slow)))
+    run_all(
+        compile_command(work / f"{name}.cc", work / f"{name}.o", level, f"-I{work}")
+        for name, level in (("fast", FAST), ("slow", SLOW))
+    )
+    objects = [work / "fast.o", work / "slow.o", runtime()]
+    run([compiler(), "-shared", *map(str, objects), "-o", str(work / "board.so"), "-pthread"])
+    os.replace(work / "board.so", library)
+
+
+class VerilatedBoard:
+    """A compiled board in this process. It moves while :meth:`run` is called. One object, one board; not thread-safe.
+
+    Parameters:
+        shape: of its core.
+        divisor: cycles per bit on its UART.
+        info: what it says of itself.
+
+    Raises BuildError.
+    """
+
+    def __init__(self, shape: Shape, divisor: int = 4, info: LinkInfo | None = None):
+        self.shape = shape
+        self.divisor = divisor
+        self.library = ctypes.CDLL(str(build(shape, divisor, info or LinkInfo())))
+        pointer, size, u64 = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64
+        for name, result, arguments in (
+            ("new", pointer, [ctypes.c_uint]),
+            ("delete", None, [pointer]),
+            ("reset", None, [pointer]),
+            ("cycles", u64, [pointer]),
+            ("write", None, [pointer, ctypes.c_char_p, size]),
+            ("waiting", size, [pointer]),
+            ("run", None, [pointer, u64]),
+            ("read", size, [pointer, ctypes.c_char_p, size]),
+        ):
+            function = getattr(self.library, f"tag34_board_{name}")
+            function.restype, function.argtypes = result, arguments
+        self.handle: int | None = self.library.tag34_board_new(divisor)
+
+    def reset(self) -> None:
+        """Reset the gateware, as by a button; what is on its way to it stays there."""
+        self.library.tag34_board_reset(self.handle)
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for the board."""
+        self.library.tag34_board_write(self.handle, data, len(data))
+
+    def run(self, cycles: int) -> None:
+        """Let the board run."""
+        self.library.tag34_board_run(self.handle, cycles)
+
+    def read(self, size: int = 1 << 16) -> bytes:
+        """Bytes of the board since the last call, ``size`` at most."""
+        buffer = ctypes.create_string_buffer(size)
+        count = self.library.tag34_board_read(self.handle, buffer, size)
+        return buffer.raw[:count]
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are still on their way to the board."""
+        return int(self.library.tag34_board_waiting(self.handle))
+
+    @property
+    def cycles(self) -> int:
+        """Cycles since the start."""
+        return int(self.library.tag34_board_cycles(self.handle))
+
+    def close(self) -> None:
+        """Give it back."""
+        if self.handle is not None:
+            self.library.tag34_board_delete(self.handle)
+            self.handle = None
+
+    def __enter__(self) -> VerilatedBoard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def board_on_pty(shape: Shape, divisor: int = 4, info: LinkInfo | None = None) -> Iterator[str]:
+    """A board that runs in a thread, as fast as it can; what it is given is the path of a pseudo-terminal that stands
+    for its serial port. Raises BuildError."""
+    master, slave = os.openpty()
+    try:
+        tty.setraw(slave)
+        tty.setraw(master)
+        os.set_blocking(master, False)
+        stop = threading.Event()
+        with VerilatedBoard(shape, divisor, info) as board:
+            thread = threading.Thread(target=_serve, args=(board, master, stop), daemon=True)
+            thread.start()
+            try:
+                yield os.ttyname(slave)
+            finally:
+                stop.set()
+                thread.join()
+    finally:
+        os.close(slave)
+        os.close(master)
+
+
+def _serve(board: VerilatedBoard, master: int, stop: threading.Event) -> None:
+    """Carry bytes between a board and a pseudo-terminal until ``stop``."""
+    unread = b""
+    busy = True
+    while not stop.is_set():
+        # The board is faster than the host: a moment's rest when nothing moves leaves the processor to the latter.
+        if select.select([master], [], [], 0 if busy else 0.001)[0]:
+            with contextlib.suppress(BlockingIOError):
+                board.write(os.read(master, 4096))
+        board.run(SLICE)
+        unread += board.read()
+        if unread:
+            with contextlib.suppress(BlockingIOError):
+                unread = unread[os.write(master, unread) :]
+        busy = bool(unread or board.waiting)
