@@ -18,8 +18,8 @@ from tag34.contract.link import (
     PacketKind,
     Request,
 )
+from tag34.records import Message
 from tag34_hdl.layouts import Shape
-from tag34_sim.records import Message
 from tag34_sim.verilated_top import VerilatedBoard
 from tests.hdl.link.packets import Packet, frame, request
 
