@@ -13,9 +13,6 @@ from tag34.device import DeviceInfo
 from .counterparty import Hello
 from .relay import Tally
 
-#: The clock for which cycles are also given as time: 1 GbE line rate with a byte per cycle.
-_MEGAHERTZ = 125
-
 
 class Outcome:
     """Collects what happened.
@@ -34,6 +31,7 @@ class Outcome:
         self.seconds = 0.0
         self._url = url
         self._info = info
+        self._megahertz = info.clock_hz / 1e6
         self._messages = messages
         self._tally = tally
         self._seen: set[int] = set()
@@ -94,7 +92,9 @@ class Outcome:
             "duplicates_dropped": self._duplicates,
             "garbled": self._garbled,
             "resend_latency_cycles": latency,
-            "resend_latency_ns": {name: None if v is None else v * 1000 / _MEGAHERTZ for name, v in latency.items()},
+            "resend_latency_ns": {
+                name: None if v is None else v * 1000 / self._megahertz for name, v in latency.items()
+            },
             "relay": {name: value for name, value in vars(self._tally).items() if name not in ("messages", "gaps")},
             "device": self._url,
             "device_detail": self._info.detail,
@@ -119,7 +119,9 @@ class Outcome:
         """For people."""
         tally, latency = self._tally, self._latency()
         cycles = " / ".join("n/a" if value is None else f"{value:g}" for value in latency.values())
-        times = " / ".join("n/a" if value is None else f"{value * 1000 / _MEGAHERTZ:g}" for value in latency.values())
+        times = " / ".join(
+            "n/a" if value is None else f"{value * 1000 / self._megahertz:g}" for value in latency.values()
+        )
         detail = self.counterparty.detail if self.counterparty else "none"
         rows = [
             ("device", f"{self._url} {self._info.detail}"),
@@ -134,7 +136,7 @@ class Outcome:
             ("duplicates dropped", str(self._duplicates)),
             ("garbled", str(self._garbled)),
             ("proving byte to ResendRequest, cycles", f"{cycles} (min / median / max)"),
-            (f"  in ns at {_MEGAHERTZ} MHz", times),
+            (f"  in ns at {self._megahertz:g} MHz", times),
             ("seconds", f"{self.seconds:.1f}"),
             ("every message once and in order", "no: " + self.failure if self.failure else "yes"),
         ]

@@ -7,7 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tag34.device import Device, open_device
+from tag34_hdl.layouts import Shape
+from tag34_hdl.link.packet import LinkInfo
+from tag34_sim.verilated_top import board_on_pty
 from tests.sim.bench import Bench, Stage
+from tests.sim.compiler import needs_compiler
 
 #: Bytes per beat of the gateware.
 WIDTHS = [1, 2, 4, 8]
@@ -16,16 +20,35 @@ DEVICES = [
     pytest.param(("model:", {}), id="model:"),
     *(pytest.param(("sim:", {"width": width}), id=f"sim:{width}") for width in WIDTHS),
 ]
+#: A whole board in simulation.
+BOARDS = [pytest.param(("board", {}), id="serial:", marks=needs_compiler)]
 #: A device of several sessions with so little memory that they have to share it: five sessions, each may hold three
 #: messages of the five that can be held at a time.
 SHARED = {"sessions": 5, "window": 8, "max_message": 256, "hold": 5, "hold_limit": 3}
 
 
-@pytest.fixture(params=DEVICES)
+@pytest.fixture(scope="session")
+def board() -> Iterator[str]:
+    """The URL of a whole board in simulation, of the default size: a pseudo-terminal leads to the pins of its UART."""
+    with board_on_pty(Shape(clock_hz=12_000_000), divisor=4, info=LinkInfo(board="simulated")) as port:
+        yield f"serial:{port}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests of a module with ``ON_BOARD = True`` run on a board too: the others would take it too long."""
+    if "device" in metafunc.fixturenames and not any(
+        "device" in str(mark.args[0]).split(",") for mark in metafunc.definition.iter_markers("parametrize")
+    ):
+        metafunc.parametrize(
+            "device", [*DEVICES, *(BOARDS if hasattr(metafunc.module, "ON_BOARD") else [])], indirect=True
+        )
+
+
+@pytest.fixture
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     """A device of each kind, of the default size: one session, a window of 64 numbers, messages of up to 4096 bytes."""
     url, options = request.param
-    with open_device(url, **options) as opened:
+    with open_device(request.getfixturevalue("board") if url == "board" else url, **options) as opened:
         yield opened
 
 

@@ -22,7 +22,7 @@ from tag34_sim.bench.routed import Clocks
 from tag34_sim.golden import FrameKind, Framer, parse
 from tag34_sim.messages import damaged_checksum
 from tag34_sim.verilator import BuildError
-from tests.sim.test_sim_device import needs_compiler
+from tests.sim.compiler import needs_compiler
 
 COLUMNS = ["name", "value", "unit", "peer", "peer value", "how measured", "ratio"]
 HISTORY = [

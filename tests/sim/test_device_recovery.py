@@ -10,6 +10,9 @@ from tag34.contract import MAX_SEQ, Phase, Policy
 from tag34_sim.messages import Peer
 from tests.sim.bench import Bench
 
+#: What is shown here is also shown on a whole board.
+ON_BOARD = True
+
 MakeBench = Callable[..., Bench]
 
 PEER = Peer()

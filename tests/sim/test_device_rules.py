@@ -13,6 +13,9 @@ from tag34_sim.sim_device import SimDevice
 from tests.sim.bench import Bench
 from tests.sim.conftest import WIDTHS
 
+#: What is shown here is also shown on a whole board.
+ON_BOARD = True
+
 MakeBench = Callable[..., Bench]
 
 PEER = Peer()

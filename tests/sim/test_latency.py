@@ -10,8 +10,8 @@ from tag34_sim.bench.measure import BUDGET
 from tag34_sim.messages import Peer
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.verilator import VerilatedCore
+from tests.sim.compiler import needs_compiler
 from tests.sim.conftest import WIDTHS
-from tests.sim.test_sim_device import needs_compiler
 
 PEER = Peer()
 #: What the documentation says, in cycles, by width; from 2 on it is that of 8.

@@ -17,7 +17,7 @@ from tag34_sim.differential import comparable
 from tag34_sim.link_peer import LinkPeer, info_of
 from tag34_sim.traffic import perform, scenario
 from tag34_sim.verilator import VerilatedCore
-from tests.sim.test_sim_device import needs_compiler
+from tests.sim.compiler import needs_compiler
 
 SHAPE = {"sessions": 3, "window": 8, "max_message": 512}
 

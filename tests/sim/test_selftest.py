@@ -15,7 +15,7 @@ from tag34.contract import RULE_VERDICT, Rule
 from tag34.device import DeliverRecord, Device, DeviceError, MessageRecord, Record, SentRecord, open_device
 from tag34_sim import selftest
 from tag34_sim.model_device import ModelDevice
-from tests.sim.test_sim_device import needs_compiler
+from tests.sim.compiler import needs_compiler
 
 
 class Spoiled(ModelDevice):

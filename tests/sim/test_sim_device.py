@@ -21,18 +21,7 @@ from tag34_sim.messages import Peer
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import run, scenario
 from tag34_sim.verilator import BuildError
-
-
-def can_compile() -> bool:
-    try:
-        verilator.verilator_root()
-        verilator.compiler()
-    except BuildError:
-        return False
-    return True
-
-
-needs_compiler = pytest.mark.skipif(not can_compile(), reason="Verilator or a C++ compiler is missing")
+from tests.sim.compiler import needs_compiler
 
 # -- Opening it --------------------------------------------------------------------------------------------------------
 
