@@ -165,7 +165,12 @@ def test_wrong_options(capsys: pytest.CaptureFixture[str], options: list[str]) -
 
 
 def outcome(*indexes: int, messages: int = 3, width: int = 1) -> Outcome:
-    made = Outcome("sim:", DeviceInfo("sim", 1, 64, 4096, 63, 63, width=, clock_hz=125_000_000width), messages, Tally(messages=messages))
+    made = Outcome(
+        "sim:",
+        DeviceInfo("sim", 1, 64, 4096, 63, 63, width=width, clock_hz=125_000_000),
+        messages,
+        Tally(messages=messages),
+    )
     made.counterparty = Hello("quickfix", "QuickFIX", 1)
     for index in indexes:
         made.take(index)
