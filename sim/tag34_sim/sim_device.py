@@ -263,6 +263,7 @@ def open_sim(
     max_message: int = 4096,
     hold: int = 0,
     hold_limit: int = 0,
+    compact: bool = False,
     **options: object,
 ) -> SimDevice:
     """Open ``sim:``; the entry point of group ``tag34.devices``.
@@ -274,7 +275,7 @@ def open_sim(
     if rest not in ("", "verilator", "amaranth"):
         raise DeviceError(f"sim: takes verilator or amaranth behind the colon, not {rest!r}")
     if options:
-        known = "width, sessions, window, max_message, hold, hold_limit"
+        known = "width, sessions, window, max_message, hold, hold_limit, compact"
         raise DeviceError(f"sim: has the options {known}, not {', '.join(sorted(options))}")
     try:
         shape = Shape(
@@ -284,6 +285,7 @@ def open_sim(
             max_message=max(64, max_message),
             hold=hold,
             hold_limit=hold_limit,
+            compact=compact,
         )
     except ValueError as error:
         raise DeviceError(f"sim: {error}") from error
