@@ -27,6 +27,8 @@ from .verilator import BuildError, VerilatedCore
 
 #: Cycles within which the core must come to rest after all of its input: far above what any message can cause.
 REST_CYCLES = 1 << 22
+#: For each byte of it as many more: far above what a compact core takes.
+BYTE_CYCLES = 1 << 9
 #: Bytes that are given to the core at a time, so that a hang is found soon.
 CHUNK = 1 << 16
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -117,10 +119,12 @@ class SimDevice(CheckedDevice):
     def receive_all(self, pieces: Iterable[tuple[int, bytes]]) -> None:
         """Bytes of many connections, session and bytes, each piece right behind the one before: the core does not come
         to rest between them, as it does between calls of :meth:`receive`."""
+        total = 0
         for session, data in pieces:
             self._check(session)
             self.core.receive(session, bytes(data))
-        self._rest()
+            total += len(data)
+        self._rest(total)
 
     def close(self) -> None:
         """See :meth:`Device.close`."""
@@ -143,9 +147,11 @@ class SimDevice(CheckedDevice):
         self._write(f"{name}_LO", value & 0xFFFFFFFF)
         self._write(f"{name}_HI", value >> 32)
 
-    def _rest(self) -> None:
-        if not self.core.run(REST_CYCLES):
-            raise DeviceError(f"the core did not come to rest within {REST_CYCLES} cycles")
+    def _rest(self, taken: int = 0) -> None:
+        """Let the core come to rest; so many bytes are to be ``taken`` before that."""
+        limit = REST_CYCLES + taken * BYTE_CYCLES
+        if not self.core.run(limit):
+            raise DeviceError(f"the core did not come to rest within {limit} cycles")
 
     def _select(self, session: int) -> None:
         """Let the registers show this session."""
@@ -216,13 +222,14 @@ class SimDevice(CheckedDevice):
 
     def _receive(self, session: int, data: bytes) -> None:
         for at in range(0, len(data), CHUNK):
-            self.core.receive(session, data[at : at + CHUNK])
-            self._rest()
+            piece = data[at : at + CHUNK]
+            self.core.receive(session, piece)
+            self._rest(len(piece))
 
     def _send(self, session: int, msg_type: str, fields: bytes, seq: int | None) -> None:
         packed = int.from_bytes(msg_type.encode("ascii"), "little")
         self.core.send(session, packed, seq is not None, to_bcd(seq or 0), fields)
-        self._rest()
+        self._rest(len(fields))
 
     def _advance(self, utc_ns: int) -> None:
         before, self._utc_ns = self._utc_ns, utc_ns

@@ -15,6 +15,7 @@ WIDTHS = [1, 2, 4, 8]
 DEVICES = [
     pytest.param(("model:", {}), id="model:"),
     *(pytest.param(("sim:", {"width": width}), id=f"sim:{width}") for width in WIDTHS),
+    pytest.param(("sim:", {"compact": True}), id="sim:compact"),
 ]
 #: A device of several sessions with so little memory that they have to share it: five sessions, each may hold three
 #: messages of the five that can be held at a time.

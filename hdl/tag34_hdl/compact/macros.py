@@ -95,6 +95,11 @@ def minus_binary(a: Assembler, to: str, left: str, right: str, size: str) -> Non
     each(a, size, ("ld", left), ("sbc", right), ("st", to), first="begin")
 
 
+def difference(a: Assembler, left: str, right: str, size: str) -> None:
+    """A := the highest byte of ``left`` - ``right``, binary."""
+    each(a, size, ("ld", left), ("sbc", right), first="begin")
+
+
 def push_digit(a: Assembler, name: str, size: str) -> None:
     """The digit in A comes in from the right; A and Z tell what fell out at the left."""
     for byte in range(a.value(size)):
@@ -165,7 +170,7 @@ def text(a: Assembler, characters: str) -> None:
 MACROS = {
     function.__name__.removesuffix("_bits"): function
     for function in (
-        *(move, clear, compare, count, count_decimal, less_one, plus, minus, plus_binary, plus_one_binary, minus_binary, borrow),
+        *(move, clear, compare, count, count_decimal, less_one, plus, minus, plus_binary, plus_one_binary, minus_binary, borrow, difference),
         *(push_digit, test, set_bits, put, point, become, wait_byte, wait_byte_at, answer_constant, text),
     )
 }

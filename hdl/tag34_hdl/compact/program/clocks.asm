@@ -12,7 +12,7 @@ watch:
         bne .tick
         ret
 .tick:
-        minus_binary tick_left, now, tick_at, 4
+        difference now, tick_at, 4
         and #128
         bne .done
         put IDLE, #0

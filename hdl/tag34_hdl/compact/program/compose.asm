@@ -88,6 +88,7 @@ compose:
 .byte:
         compare send_at, send_length, 2
         beq .trailer
+        clear pointing
         put SLOT, #SEND_SLOT
         put OFFSET_LOW, send_at
         put OFFSET_HIGH, send_at+1
@@ -97,9 +98,9 @@ compose:
         jmp .byte
 
 .trailer:
-        put send_total, send_sum
+        put send_left, send_sum
         text "10="
-        ld send_total
+        ld send_left
         call three_digits
         move send_number, three_digits_of, 3
         ld send_number

@@ -48,6 +48,7 @@ found:
         put MESSAGE, #'F'
         put MESSAGE, #'I'
         put MESSAGE, #'X'
+        put pointing, #1
         put sum, #START_SUM
         put length, #5
         put arriving, #1
@@ -112,6 +113,13 @@ body_length:
         call sum_up
         wait_byte_at trailer
 .some:
+        ; The last two digits are counted down as a binary number: so much is quick.
+        ld remaining
+        call binary
+        st remaining
+        bne .counts
+        call hundred_less
+.counts:
         wait_byte
 
 body:
@@ -136,8 +144,14 @@ body:
         beq .begun
         put broken, #1
 .begun:
-        less_one remaining, 3
+        dec remaining
         bne .inside
+        ld remaining+1
+        or remaining+2
+        beq .last
+        call hundred_less
+        jmp .inside
+.last:
         ; Its last byte closes a field.
         clear place
         become next_byte, trailer
@@ -230,9 +244,10 @@ cut:
 ; The byte is one of the message: it is stored, summed and counted. Beyond the end of its slot it goes round: such a
 ; message is not looked at any more (F5).
 take:
-        put SLOT, slot
-        put OFFSET_LOW, length
-        put OFFSET_HIGH, length+1
+        ld pointing
+        bne .there
+        call point
+.there:
         put MESSAGE, byte
         add sum
         st sum
@@ -249,9 +264,23 @@ take:
 .counted:
         ret
 
+; The place in the message memory is that of the next byte, until somebody else needs it.
+point:
+        put SLOT, slot
+        put OFFSET_LOW, length
+        put OFFSET_HIGH, length+1
+        put pointing, #1
+        ret
+
 take_trailer:
         inc place
         jmp take
+
+; The next hundred of the remaining bytes.
+hundred_less:
+        put remaining, #100
+        less_one remaining+1, 2
+        ret
 
 ; The digits that CheckSum should have.
 sum_up:

@@ -2,21 +2,13 @@
 
 main:
         dec turn
-        bne .mine
-        put turn, #8
-        call rest
+        beq .others
 .mine:
         ld FLAGS
-        and #Flag.WATCH
-        beq .watched
-        call watch
-.watched:
-        ld FLAGS
-        and #Flag.CONTROL
-        bne control
-        ld FLAGS
-        and #Flag.RX
-        beq .nothing
+        and #Flag.RX | Flag.CONTROL | Flag.WATCH
+        cmp #Flag.RX
+        bne .more
+.byte:
         ld RX_SESSION                   ; R17: the bytes of each session find its variables
         cmp session
         beq .same
@@ -27,7 +19,22 @@ main:
         put XL, next_byte
         put XH, next_byte+1
         jx
-.nothing:
+.others:
+        put turn, #8
+        call rest
+        jmp .mine
+.more:
+        ld FLAGS
+        and #Flag.WATCH
+        beq .watched
+        call watch
+.watched:
+        ld FLAGS
+        and #Flag.CONTROL
+        bne control
+        ld FLAGS
+        and #Flag.RX
+        bne .byte
         ld ticks
         or ticks+1
         or ticks+2
@@ -60,4 +67,5 @@ select:
         add #STATE_PAGE
         st page
         st PAGE
+        clear pointing
         ret

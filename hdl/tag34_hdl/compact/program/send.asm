@@ -31,6 +31,7 @@ send:
 .body:
         compare send_length, #MAX_MESSAGE + 1, 3
         bge .too_long
+        clear pointing
         put SLOT, #SEND_SLOT
         put OFFSET_LOW, send_length
         put OFFSET_HIGH, send_length+1

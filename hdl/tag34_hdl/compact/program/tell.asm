@@ -60,6 +60,7 @@ deliver:
         put record_session, session
         call tell
         clear going_at, 2
+        st pointing
 .place:
         put DELIVER_SESSION, session
         put SLOT, going_slot

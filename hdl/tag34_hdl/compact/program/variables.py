@@ -48,10 +48,12 @@ GLOBAL = (
     ("session", 1),  # whose it is, and whose variables PAGE shows
     ("page", 1),  # that page
     ("turn", 1),  # bytes until the other task has a turn
+    ("pointing", 1),  # the place in the message memory is that of the byte to come
     ("loop", 1),
     ("steps", 1),
     ("scratch", 1),
     ("digit", 1),
+    ("binary_of", 1),
     ("apart", 5),  # how far two numbers are apart
     ("hundreds", 1),  # a byte's digits
     ("tens", 1),
@@ -90,7 +92,6 @@ GLOBAL = (
     ("tick_at", 4),
     ("ticks", 4),  # that wait
     ("tick_step", 4),  # that pass now
-    ("tick_left", 4),
     ("nano", 2),  # the time, decimal, low digits first; microseconds are in a port
     ("milli", 2),
     ("second", 1),
@@ -145,7 +146,6 @@ GLOBAL = (
     ("send_counts", 1),  # bytes are counted, not sent
     ("send_bytes", 3),  # BodyLength, decimal
     ("send_sum", 1),
-    ("send_total", 1),
     ("send_number", 5),  # to be shown
     ("send_zeros", 1),  # they may be left out
     ("send_place_of", 1),
@@ -166,7 +166,7 @@ SESSION = (
     ("offset", 6),  # of the message's first byte
     ("length", 3),  # bytes of it so far
     ("sum", 1),
-    ("remaining", 3),  # of the body, decimal
+    ("remaining", 3),  # of the body: hundreds, decimal, and binary what is beyond
     ("digits", 1),  # of BodyLength
     ("sum_digits", 3),  # what CheckSum should be, a digit each
     ("place", 1),  # in the body's first bytes, in the trailer

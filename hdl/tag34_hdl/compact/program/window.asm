@@ -38,6 +38,10 @@ entry_behind:
 ; A := the last two digits of apart, as a binary number.
 binary_apart:
         ld apart
+
+; The same for two digits in A.
+binary:
+        st binary_of
         swap
         and #0x0F
         st scratch
@@ -46,7 +50,7 @@ binary_apart:
         add digit
         add digit                       ; six times the tens are too much
         st digit
-        ld apart
+        ld binary_of
         sub digit
         ret
 
