@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Elaboratable, Module, Signal, Value, unsigned
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,6 +14,7 @@ from .bytes_queue import BytesQueue
 from .engine import Engine
 from .ports import IN, OUT, Flag, More
 from .program import build
+from .runner import Runner
 
 #: Bits of the part of the cycle counter that is no memory, and how often the program has to look at it, in bits.
 CYCLE_BITS, WATCH_BITS = 16, 11
@@ -72,6 +73,19 @@ class CompactCore(wiring.Component):
         def read(name: str) -> Value:
             return engine.reads & (engine.port == IN[name])
 
+        m.submodules.runner = runner = Runner(shape)
+        m.d.comb += [
+            runner.start.eq(written("RUN_TO_END") | written("RUN_TO_SOH")),
+            runner.limit.eq(engine.out),
+            runner.to_soh.eq(written("RUN_TO_SOH")),
+            runner.session_set.eq(written("RUN_SESSION")),
+            runner.session.eq(engine.out),
+            runner.rx_valid.eq(self.rx.valid),
+            runner.rx_data.eq(self.rx.payload.data),
+            runner.rx_session.eq(self.rx.payload.session),
+            engine.hold.eq(runner.runs),
+        ]
+
         # -- The message memory: bytes of a slot, one after the other
         slot = Signal(shape.compact_slot_bits)
         offset = Signal(shape.offset_bits)
@@ -79,10 +93,10 @@ class CompactCore(wiring.Component):
         m.d.comb += [
             messages.address.eq(Cat(offset, slot)),
             messages.write_address.eq(messages.address),
-            messages.write_data.eq(engine.out),
-            messages.write.eq(written("MESSAGE")),
+            messages.write_data.eq(Mux(runner.take, self.rx.payload.data, engine.out)),
+            messages.write.eq(written("MESSAGE") | runner.take),
         ]
-        with m.If(written("MESSAGE") | read("MESSAGE")):
+        with m.If(written("MESSAGE") | read("MESSAGE") | runner.take):
             m.d.sync += offset.eq(offset + 1)
         with m.If(written("OFFSET_LOW")):
             m.d.sync += offset[:8].eq(engine.out)
@@ -101,7 +115,7 @@ class CompactCore(wiring.Component):
             self.records.payload.data.eq(queue.out.payload),
             self.records.payload.last.eq(place == RECORD_BYTES - 1),
             queue.out.ready.eq(self.records.ready),
-            self.rx.ready.eq(read("RX")),
+            self.rx.ready.eq(read("RX") | runner.take),
             self.send.ready.eq(read("SEND")),
             self.control.ready.eq(read("CONTROL")),
         ]
@@ -144,7 +158,7 @@ class CompactCore(wiring.Component):
         part = Signal(range(per_micro))  # of a microsecond
         micro = Signal(12)
         milli = Signal()
-        with m.If(written("RUN")):
+        with m.If(written("TIME_RUNS")):
             m.d.sync += runs.eq(engine.out)
         with m.If(written("MILLI_SEEN")):
             m.d.sync += milli.eq(0)
@@ -201,6 +215,9 @@ class CompactCore(wiring.Component):
             "CYCLE": cycle[:8],
             "MICRO": micro[:8],
             "LATCH": latch,
+            "RUN_BYTES": runner.bytes,
+            "RUN_SUM": runner.sum,
+            "RUN_LAST": runner.last,
         }
         with m.Switch(engine.port):
             for name, value in shown.items():

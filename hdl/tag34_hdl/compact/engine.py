@@ -26,7 +26,8 @@ class Engine(wiring.Component):
     cleared by a reset.
 
     Members: ``port``, the port that is read or written; ``reads``: it is read in this cycle (``into``, its value, is
-    looked at in all cycles in which ``port`` is shown); ``writes``: ``out`` is written to it.
+    looked at in all cycles in which ``port`` is shown); ``writes``: ``out`` is written to it; ``hold``: the engine
+        stands still, from the cycle after a write on.
     """
 
     port: Out(PORT_BITS)
@@ -34,6 +35,7 @@ class Engine(wiring.Component):
     writes: Out(1)
     out: Out(8)
     into: In(8)
+    hold: In(1)
 
     def __init__(self, program: Sequence[int], second: int, pages: int):
         self.program, self.second, self.pages = program, second, pages
@@ -49,8 +51,9 @@ class Engine(wiring.Component):
         second = Signal(init=1)
         known = Signal()
         acts = Signal()
-        m.d.sync += [second.eq(~second), known.eq(1)]
-        m.d.comb += acts.eq(second & known)
+        with m.If(~self.hold):
+            m.d.sync += [second.eq(~second), known.eq(1)]
+        m.d.comb += acts.eq(second & known & ~self.hold)
 
         word = words.data
         jumps, kind, target = word[15], word[PROGRAM_BITS:15], word[:PROGRAM_BITS]
@@ -218,7 +221,7 @@ class Engine(wiring.Component):
             m.d.comb += following.eq(other_place)
         with m.Elif(system & place[System.JX.bit_length() - 1]):
             m.d.comb += following.eq(index[:PROGRAM_BITS])
-        with m.If(second):
+        with m.If(second & ~self.hold):
             m.d.sync += here.eq(following)
 
         # -- FOR: after the last of its operations the first one follows, until all rounds are done

@@ -21,13 +21,16 @@ OUT = {
     "ANSWER": 12,  # a byte of a register's value; not while it is busy
     "IDLE": 13,  # 1: nothing is under way; 0: something is
     "DROP": 14,  # take back the byte for the connection, if it was not taken: DROPPED tells
-    "RUN": 15,  # 1: the time goes on; 0: it stands still
+    "TIME_RUNS": 15,  # 1: the time goes on; 0: it stands still
     "MICRO_LOW": 16,  # microseconds, three decimal digits
     "MICRO_HIGH": 17,
     "WATCHED": 18,  # clears WATCH
     "MILLI_SEEN": 19,  # clears MILLI
     "DELIVER_SESSION": 20,
     "TX_SESSION": 21,
+    "RUN_TO_END": 22,  # see :mod:`tag34_hdl.compact.runner`
+    "RUN_TO_SOH": 23,
+    "RUN_SESSION": 24,
 }
 
 #: What it may read.
@@ -43,6 +46,9 @@ IN = {
     "CYCLE": 10,  # bits 7..0 of the cycle counter; bits 15..8 are in LATCH then
     "MICRO": 11,  # microseconds, the last two digits; the first one is in LATCH then
     "LATCH": 12,
+    "RUN_BYTES": 13,
+    "RUN_SUM": 14,
+    "RUN_LAST": 15,
 }
 
 

@@ -47,8 +47,8 @@ tag_byte:
         st tag+1
         jmp main
 .no_field:
-        clear in_header
         clear data_next, 2
+        st in_header
         jmp field_ends
 
 ; A field is over.
@@ -283,6 +283,12 @@ field_1403:
         put data_tag, #0x04
         put data_tag+1, #0x14
 length_of_body:
+        ld kind
+        cmp #LOGON
+        beq .looked_at
+        cmp #SEQUENCE_RESET
+        bne no_header
+.looked_at:
         clear in_header
 length_begins:
         clear data_length, 3
@@ -292,14 +298,69 @@ length_begins:
 
 no_header:
         clear in_header
+        ld kind
+        cmp #LOGON
+        beq main
+        cmp #SEQUENCE_RESET
+        beq main
+        become next_field, rest_byte
         jmp main
 
-; A value that nobody asks for.
+; A value that nobody asks for: what is there of it is taken at once.
 skip_byte:
         ld byte
         cmp #SOH
+        beq field_ends
+        call may_run
+        beq main
+        st RUN_TO_SOH
+        call has_run
+        beq main
+        ld RUN_LAST
+        cmp #SOH
         bne main
         jmp field_ends
+
+; Behind the header of most messages nobody asks for anything.
+rest_byte:
+        call may_run
+        beq main
+        st RUN_TO_END
+        call has_run
+        jmp main
+
+; A, Z: how many bytes may be taken at once: at least the last one of the body comes by itself.
+may_run:
+        ld pointing
+        bne .there
+        call point
+.there:
+        put RUN_SESSION, session
+        ld remaining
+        beq .none
+        sub #1
+.none:
+        ret
+
+; Bytes have been taken: they are counted as if they had come one by one. Z: there was none.
+has_run:
+        put run, RUN_BYTES
+        plus_binary length, run, 3
+        bcc .received
+        ld #255
+        st length
+        st length+1
+        st length+2
+.received:
+        plus_binary received, run, 6
+        ld remaining
+        sub run
+        st remaining
+        ld RUN_SUM
+        add sum
+        st sum
+        ld run
+        ret
 
 ; A data field's value: what it holds means nothing before its end.
 data_byte:

@@ -292,7 +292,7 @@ write_time_nano:
         ld #new_nano
         jmp store_global
 write_time_load:
-        put RUN, #0
+        put TIME_RUNS, #0
         put MILLI_SEEN, #0
         move date, new_date, 4
         move time_of_day, new_day, 3
@@ -314,7 +314,7 @@ write_time_load:
         swap
         and #0x0F
         st MICRO_HIGH
-        put RUN, word
+        put TIME_RUNS, word
         jmp main
 write_session:
         ld word

@@ -59,6 +59,12 @@ deliver:
         move record_cycle, now, 6
         put record_session, session
         call tell
+        ; All but the last byte: rounds of 256, the first one shorter.
+        borrow going_left, 2
+        ld going_left
+        beq .whole
+        inc going_left+1
+.whole:
         clear going_at, 2
         st pointing
 .place:
@@ -70,17 +76,16 @@ deliver:
         ld FLAGS
         and #Flag.DELIVER_BUSY | Flag.WATCH
         bne .waits
-        ld going_left
-        bne .low
-        dec going_left+1
-.low:
-        dec going_left
-        bne .more
         ld going_left+1
         beq .last
-.more:
         put DELIVER, MESSAGE
-        count going_at, 2
+        inc going_at
+        bne .on
+        inc going_at+1
+.on:
+        dec going_left
+        bne .byte
+        dec going_left+1
         jmp .byte
 .last:
         put DELIVER_LAST, MESSAGE

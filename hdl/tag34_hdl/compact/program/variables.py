@@ -167,6 +167,7 @@ SESSION = (
     ("length", 3),  # bytes of it so far
     ("sum", 1),
     ("remaining", 3),  # of the body: hundreds, decimal, and binary what is beyond
+    ("run", 6),  # bytes that were taken at once
     ("digits", 1),  # of BodyLength
     ("sum_digits", 3),  # what CheckSum should be, a digit each
     ("place", 1),  # in the body's first bytes, in the trailer
