@@ -43,7 +43,13 @@ class BlockMemory(wiring.Component):
     """
 
     def __init__(
-        self, shape: Any, depth: int, *, ports: int = 1, granularity: int | None = None, init: Sequence[Any] = (),
+        self,
+        shape: Any,
+        depth: int,
+        *,
+        ports: int = 1,
+        granularity: int | None = None,
+        init: Sequence[Any] = (),
         block: bool = False,
     ):
         bits = Shape.cast(shape).width

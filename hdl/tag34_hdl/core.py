@@ -29,9 +29,9 @@ class Core(wiring.Component):
         records: what happened (:data:`tag34.contract.RECORD_FIELDS`). A host that does not take records holds back
             ``rx``; nothing is dropped.
         send_header, send_body: a message to be composed (:class:`~tag34_hdl.send.composer.Composer`).
-        address, write, write_data, read, read_data: registers (:class:`~tag34_hdl.registers.Registers`). ``ready``, with
-            a compact core, whose registers take their time: the last access is over, ``read_data`` is what it has read,
-            and the next one may come; else it is always set.
+        address, write, write_data, read, read_data: registers (:class:`~tag34_hdl.registers.Registers`).
+        ready: with a compact core, whose registers take their time: the last access is over, ``read_data`` is what it
+            has read, and the next one may come. With another one it is always set.
         idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not
             count.
 

@@ -7,7 +7,8 @@ A line holds a label (``name:``), an instruction, or both; what follows a ``;`` 
 - ``[x]``, ``[x+]``: where X points to; ``+``: and X goes on by one. ``[x:3]``: byte 3 of the 16 bytes around X;
 - ``NAME``: a port.
 
-What is no instruction is a macro (:mod:`tag34_hdl.compact.macros`). Labels that begin with a dot belong to the last one that does not.
+What is no instruction is a macro (:mod:`tag34_hdl.compact.macros`). Labels that begin with a dot belong to the last one
+that does not.
 """
 
 from __future__ import annotations
@@ -154,10 +155,9 @@ class Assembler:
             raise ProgramError(f"{self._where}: {name} has only {variable.size} bytes")
         return variable.mode, variable.place + byte
 
-    def is_variable(self, operand: str) -> bool:
-        """Whether it is a byte of a variable."""
-        name, _, index = operand.partition("+")
-        return name in self.variables and (self.value(index) if index else 0) < self.variables[name].size
+    def check_variable(self, operand: str) -> None:
+        """Raises ProgramError if this is no byte of a variable."""
+        self._operand(Operation.LD, operand)
 
     def value(self, text: str, labels: Mapping[str, int] | None = None) -> int:
         """The value of an expression. Raises ProgramError."""

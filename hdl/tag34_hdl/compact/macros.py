@@ -16,8 +16,8 @@ def each(a: Assembler, size: str, *operations: tuple[str, str], first: str = "")
     if first:
         a.put(first)
     for _, operand in operations:
-        last = byte_of(operand, a.value(size) - 1)
-        assert operand[0] == "#" or a.is_variable(last), f"{last} is no variable's"
+        if operand[0] not in "#[":
+            a.check_variable(byte_of(operand, a.value(size) - 1))
     if a.value(size) > 1:
         a.repeat(a.value(size), len(operations))
     for mnemonic, operand in operations:
@@ -125,13 +125,6 @@ def put(a: Assembler, name: str, value: str) -> None:
     a.put("st", name)
 
 
-def point(a: Assembler, label: str) -> None:
-    """X := a place in the program."""
-    for half, port in (("low", "XL"), ("high", "XH")):
-        a.load_half(label, half)
-        a.put("st", port)
-
-
 def become(a: Assembler, name: str, label: str) -> None:
     """A variable of two bytes := a place in the program."""
     for byte, half in enumerate(("low", "high")):
@@ -168,9 +161,26 @@ def text(a: Assembler, characters: str) -> None:
 
 
 MACROS = {
-    function.__name__.removesuffix("_bits"): function
-    for function in (
-        *(move, clear, compare, count, count_decimal, less_one, plus, minus, plus_binary, plus_one_binary, minus_binary, borrow, difference),
-        *(push_digit, test, set_bits, put, point, become, wait_byte, wait_byte_at, answer_constant, text),
-    )
+    "move": move,
+    "clear": clear,
+    "compare": compare,
+    "count": count,
+    "count_decimal": count_decimal,
+    "less_one": less_one,
+    "plus": plus,
+    "minus": minus,
+    "plus_binary": plus_binary,
+    "plus_one_binary": plus_one_binary,
+    "minus_binary": minus_binary,
+    "borrow": borrow,
+    "difference": difference,
+    "push_digit": push_digit,
+    "test": test,
+    "set": set_bits,
+    "put": put,
+    "become": become,
+    "wait_byte": wait_byte,
+    "wait_byte_at": wait_byte_at,
+    "answer_constant": answer_constant,
+    "text": text,
 }

@@ -31,7 +31,10 @@ class WideRecords(wiring.Component):
         with m.If(self.records.ready):
             m.d.sync += self.records.valid.eq(0)
         with m.If(self.bytes.valid & self.bytes.ready):
-            m.d.sync += [words.eq(Cat(words[8:], self.bytes.payload.data)), self.records.valid.eq(self.bytes.payload.last)]
+            m.d.sync += [
+                words.eq(Cat(words[8:], self.bytes.payload.data)),
+                self.records.valid.eq(self.bytes.payload.last),
+            ]
         return m
 
 

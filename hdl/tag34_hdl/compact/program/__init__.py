@@ -6,8 +6,6 @@ import importlib.resources
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.utils import ceil_log2
-
 from tag34 import contract
 
 from ...layouts import IDENT_BITS, Shape
@@ -28,11 +26,17 @@ ENTRY = 16
 #: Names of the program's own. Kinds of message (``kind``); what a message has (``has``: SEQ, POSSDUP and POSSRESEND as
 #: in records), fields had (``seen``); a window entry's states and where its parts are.
 OWN = {
-    **{"LOGON": 1, "SEQUENCE_RESET": 2, "RESEND_REQUEST": 3},
-    **{"HAS_SEQ": 1, "POSSDUP": 2, "POSSRESEND": 4, "GAP_FILL": 8, "RESET_NUMBERS": 16, "HAS_NEW": 32},
+    **{name: 1 + place for place, name in enumerate(("LOGON", "SEQUENCE_RESET", "RESEND_REQUEST"))},
+    **{name: 1 << bit for bit, name in enumerate(("HAS_SEQ", "POSSDUP", "POSSRESEND"))},
+    **{name: 8 << bit for bit, name in enumerate(("GAP_FILL", "RESET_NUMBERS", "HAS_NEW"))},
     **{f"SEEN_{tag}": 1 << bit for bit, tag in enumerate((34, 43, 49, 56, 97, 36, 123, 141))},
-    **{"HELD_NOTHING": 0, "HELD_MESSAGE": 1, "HELD_GAP_FILL": 2, "HELD_CONSUMED": 3},
-    **{"E_STATE": 0, "E_SLOT": 1, "E_LENGTH": 2, "E_HAS": 4, "E_TYPE": 5, "E_NEW": 9},
+    **{f"HELD_{what}": place for place, what in enumerate(("NOTHING", "MESSAGE", "GAP_FILL", "CONSUMED"))},
+    "E_STATE": 0,
+    "E_SLOT": 1,
+    "E_LENGTH": 2,
+    "E_HAS": 4,
+    "E_TYPE": 5,
+    "E_NEW": 9,
     "EVENT": contract.RecordKind.EVENT,
 }
 

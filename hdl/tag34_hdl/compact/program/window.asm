@@ -149,18 +149,10 @@ find_highest:
 hold:
         call entry_apart                ; for X
         put [x:E_SLOT], slot
-        put [x:E_LENGTH], length
-        put [x:E_LENGTH+1], length+1
+        move [x:E_LENGTH], length, 2
         put [x:E_HAS], has
-        put [x:E_TYPE], type
-        put [x:E_TYPE+1], type+1
-        put [x:E_TYPE+2], type+2
-        put [x:E_TYPE+3], type+3
-        put [x:E_NEW], new_seq
-        put [x:E_NEW+1], new_seq+1
-        put [x:E_NEW+2], new_seq+2
-        put [x:E_NEW+3], new_seq+3
-        put [x:E_NEW+4], new_seq+4
+        move [x:E_TYPE], type, 4
+        move [x:E_NEW], new_seq
         ld kind
         cmp #SEQUENCE_RESET
         bne .message
@@ -189,12 +181,8 @@ release:
         call room
         call entry_expected
         put going_slot, [x:E_SLOT]
-        put going_left, [x:E_LENGTH]
-        put going_left+1, [x:E_LENGTH+1]
-        put record_type, [x:E_TYPE]
-        put record_type+1, [x:E_TYPE+1]
-        put record_type+2, [x:E_TYPE+2]
-        put record_type+3, [x:E_TYPE+3]
+        move going_left, [x:E_LENGTH], 2
+        move record_type, [x:E_TYPE], 4
         ld [x:E_HAS]
         and #Told.POSSDUP | Told.POSSRESEND
         st record_flags
@@ -208,11 +196,7 @@ release:
 .gap_fill:
         ld [x:E_HAS]
         st digit
-        put target, [x:E_NEW]
-        put target+1, [x:E_NEW+1]
-        put target+2, [x:E_NEW+2]
-        put target+3, [x:E_NEW+3]
-        put target+4, [x:E_NEW+4]
+        move target, [x:E_NEW]
         put [x:E_STATE], #HELD_NOTHING
         test digit, #HAS_NEW
         beq .bad
