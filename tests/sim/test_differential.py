@@ -25,7 +25,7 @@ from tests.sim.conftest import COMPACT, MADE, SHARED, Made, made_options
 
 #: Builds of the gateware: a usual one, one so small that its window, its slots and its messages end all the time, and
 #: one whose sessions share too little memory.
-SHAPES: dict[str, dict[str, int]] = {
+SHAPES: dict[str, dict[str, Any]] = {
     "usual": {"window": 64, "max_message": 4096},
     "small": {"window": 4, "max_message": 256},
     "shared": SHARED,

@@ -40,7 +40,7 @@ class _Word:
 
     where: str
     op: Any
-    mode: Mode = Mode.VALUE  # type: ignore[assignment]  # Amaranth's enumerations are not known to mypy
+    mode: Mode = Mode.VALUE
     value: int | str = 0
     half: str = ""
 
@@ -48,7 +48,7 @@ class _Word:
 #: Other names of jumps, for what a comparison has found.
 JUMPS = {kind.name.lower(): kind for kind in Jump if kind is not Jump.FOR} | {"blt": Jump.BCS, "bge": Jump.BCC}
 OPERATIONS = {op.name.lower(): op for op in Operation if op is not Operation.SYS}
-SYSTEMS = {bit.name.lower(): bit for bit in System}  # type: ignore[union-attr]
+SYSTEMS = {str(bit.name).lower(): bit for bit in System}
 _LABEL = re.compile(r"(\.?[A-Za-z_]\w*):")
 _COMMENT = re.compile(r"('.')|;.*")
 _CHARACTER = re.compile(r"'(.)'")

@@ -7,7 +7,7 @@ operations behind it are done, and how many they are.
 
 from __future__ import annotations
 
-from amaranth.lib import enum
+import enum
 
 #: Bits of a place in the program.
 PROGRAM_BITS = 12
@@ -15,7 +15,7 @@ PROGRAM_BITS = 12
 PAGE = 256
 
 
-class Jump(enum.Enum, shape=3):
+class Jump(enum.IntEnum):
     """Kinds of jump. The flags Z and C are those that the last operation left."""
 
     JMP = 0
@@ -27,7 +27,7 @@ class Jump(enum.Enum, shape=3):
     FOR = 6  #: what follows is done several times, each time with the next byte of the variables
 
 
-class Operation(enum.Enum, shape=4):
+class Operation(enum.IntEnum):
     """What is done with the accumulator A and the operand M.
 
     Arithmetic of many bytes begins with BEGIN or CARRY, or with an operation that takes no carry; those that take the
@@ -52,7 +52,7 @@ class Operation(enum.Enum, shape=4):
     SYS = 15  #: see :class:`System`
 
 
-class Mode(enum.Enum, shape=3):
+class Mode(enum.IntEnum):
     """Where the operand is."""
 
     VALUE = 0  #: it is the place itself

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .assembler import Assembler
 
 
@@ -160,7 +162,8 @@ def text(a: Assembler, characters: str) -> None:
         a.put("call", "send_byte")
 
 
-MACROS = {
+#: All of them, by the names that the texts use.
+MACROS: dict[str, Callable[..., None]] = {
     "move": move,
     "clear": clear,
     "compare": compare,

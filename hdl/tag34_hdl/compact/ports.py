@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.lib import enum
+import enum
 
 from .instructions import OWN_PORTS
 

@@ -54,10 +54,11 @@ def test_operations(op: str, rng: random.Random) -> None:
     decimal = op in ("dad", "dsb")
     edges = [0x00, 0x01, 0x09, 0x10, 0x50, 0x90, 0x99] if decimal else [0, 1, 0x7F, 0x80, 0xFE, 0xFF]
     values = [(a, m, carry) for a in edges for m in edges for carry in (0, 1)]
-    values += [
-        (*((to_bcd(rng.randrange(100), 2) if decimal else rng.randrange(256)) for _ in range(2)), rng.randrange(2))
-        for _ in range(60)
-    ]
+
+    def byte() -> int:
+        return to_bcd(rng.randrange(100), 2) if decimal else rng.randrange(256)
+
+    values += [(byte(), byte(), rng.randrange(2)) for _ in range(60)]
     text = ["test:"]
     for index, (a, m, carry) in enumerate(values):
         # What M is must make no difference to where it is.
@@ -267,7 +268,7 @@ def test_it_stands_still_while_it_is_held() -> None:
     ]
     for held in range(5):
         dut = Engine(words, 0, pages=1)
-        written = []
+        written: list[int] = []
 
         async def testbench(ctx: Any, dut: Engine = dut, held: int = held, written: list[int] = written) -> None:
             while len(written) < 2:

@@ -82,20 +82,32 @@ compose:
         call send_counted
         ld send_is_request
         bne .trailer
-        ; The host's fields.
-        clear send_at
-        st send_at+1
-.byte:
-        compare send_at, send_length, 2
+        ; The host's fields: rounds of 256 bytes, the first one shorter.
+        clear send_at, 2
+        st send_points
+        move send_rounds, send_length, 2
+        ld send_rounds
+        or send_rounds+1
         beq .trailer
-        clear pointing
+        ld send_rounds
+        beq .byte
+        inc send_rounds+1
+.byte:
+        ld send_points
+        bne .there
         put SLOT, #SEND_SLOT
         put OFFSET_LOW, send_at
         put OFFSET_HIGH, send_at+1
+        clear pointing
+        put send_points, #1
+.there:
         count send_at, 2
         ld MESSAGE
         call send_byte
-        jmp .byte
+        dec send_rounds
+        bne .byte
+        dec send_rounds+1
+        bne .byte
 
 .trailer:
         put send_left, send_sum
@@ -298,5 +310,8 @@ send_byte:
         call send_pause
         jmp .look
 .counts:
-        count_decimal send_bytes, 3
+        count_decimal send_bytes, 1
+        bcc .counted
+        count_decimal send_bytes+1, 2
+.counted:
         ret

@@ -49,6 +49,7 @@ found:
         put MESSAGE, #'I'
         put MESSAGE, #'X'
         put pointing, #1
+        clear send_points
         put sum, #START_SUM
         put length, #5
         put arriving, #1
@@ -270,6 +271,7 @@ point:
         put OFFSET_LOW, length
         put OFFSET_HIGH, length+1
         put pointing, #1
+        clear send_points
         ret
 
 take_trailer:

@@ -19,12 +19,7 @@ main:
         put XL, next_byte
         put XH, next_byte+1
         jx
-.others:
-        put turn, #8
-        call rest
-        jmp .mine
 .more:
-        ld FLAGS
         and #Flag.WATCH
         beq .watched
         call watch
@@ -35,18 +30,26 @@ main:
         ld FLAGS
         and #Flag.RX
         bne .byte
+        ; Nothing comes; is anything under way?
+        ld sending
+        or request_of
+        or ticks
+        or ticks+1
+        or ticks+2
+        or ticks+3
+        bne .others
+        put IDLE, #1
+
+        ; The other task and the timers have their turns too, even if bytes never end.
+.others:
+        put turn, #8
+        call rest
         ld ticks
         or ticks+1
         or ticks+2
         or ticks+3
         bne pass_ticks
-        ld sending
-        or request_of
-        bne .waits
-        put IDLE, #1
-.waits:
-        call rest
-        jmp main
+        jmp .mine
 
 ; Something is waited for.
 pause:

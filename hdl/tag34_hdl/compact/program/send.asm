@@ -8,6 +8,8 @@ send:
         ld send_whole
         bne send_message
         put sending, send_place
+        put send_turn, #16
+.next:
         ld FLAGS
         and #Flag.SEND
         beq send
@@ -37,15 +39,21 @@ send:
         put OFFSET_HIGH, send_length+1
         put MESSAGE, SEND
         count send_length, 3
-        count_decimal send_decimal, 3
+        count_decimal send_decimal, 1
+        bcc .taken
+        count_decimal send_decimal+1, 2
 .taken:
         test send_last, #Flag.SEND_LAST
-        beq send
+        beq .more
         put send_whole, #1
         jmp send
 .too_long:
         ld SEND
         jmp .taken
+.more:
+        dec send_turn
+        bne .next
+        jmp send
 
 send_request:
         sub #1

@@ -68,6 +68,7 @@ deliver:
         clear going_at, 2
         st pointing
 .place:
+        clear send_points
         put DELIVER_SESSION, session
         put SLOT, going_slot
         put OFFSET_LOW, going_at

@@ -154,6 +154,9 @@ GLOBAL = (
     ("send_fraction", 1),
     ("send_at", 2),
     ("send_left", 1),
+    ("send_rounds", 2),
+    ("send_points", 1),  # the place in the message memory is that of the next byte to be sent
+    ("send_turn", 1),  # bytes until the other task has a turn
 )
 
 #: Of each session: name, bytes.
