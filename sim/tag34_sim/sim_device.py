@@ -29,6 +29,8 @@ from .verilator import BuildError, VerilatedCore
 REST_CYCLES = 1 << 22
 #: For each byte of it as many more: far above what a compact core takes.
 BYTE_CYCLES = 1 << 9
+#: Bytes of the requests that R14 may send for a session before it gives up.
+REPEATED_BYTES = 1 << 14
 #: Bytes that are given to the core at a time, so that a hang is found soon.
 CHUNK = 1 << 16
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -147,9 +149,9 @@ class SimDevice(CheckedDevice):
         self._write(f"{name}_LO", value & 0xFFFFFFFF)
         self._write(f"{name}_HI", value >> 32)
 
-    def _rest(self, taken: int = 0) -> None:
-        """Let the core come to rest; so many bytes are to be ``taken`` before that."""
-        limit = REST_CYCLES + taken * BYTE_CYCLES
+    def _rest(self, size: int = 0) -> None:
+        """Let the core come to rest; so many bytes may come and go before that."""
+        limit = REST_CYCLES + size * BYTE_CYCLES
         if not self.core.run(limit):
             raise DeviceError(f"the core did not come to rest within {limit} cycles")
 
@@ -242,7 +244,7 @@ class SimDevice(CheckedDevice):
                 step = min(ticks, REST_CYCLES // 4 // (self.info.sessions + 2))
                 ticks -= step
                 self._write("TICK", step)
-                self._rest()
+                self._rest(self.info.sessions * REPEATED_BYTES)
         else:
             self._set_time(utc_ns)
 

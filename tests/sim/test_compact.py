@@ -203,7 +203,8 @@ def test_cycles_from_a_gap_to_its_request(small: SimDevice) -> None:
     [judged] = [record for record in records if isinstance(record, MessageRecord)]
     [sent] = [record for record in records if isinstance(record, SentRecord)]
     assert judged.rule is Rule.R10
-    assert judged.cycle is not None and sent.cycle is not None
+    assert judged.cycle is not None
+    assert sent.cycle is not None
     assert 0 < sent.cycle - judged.cycle < 8_000
 
 

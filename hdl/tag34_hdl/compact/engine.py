@@ -55,41 +55,44 @@ class Engine(wiring.Component):
             m.d.sync += [second.eq(~second), known.eq(1)]
         m.d.comb += acts.eq(second & known & ~self.hold)
 
-        word = words.data
+        # The program's memory is slow to leave: what an instruction does is decided by a register behind it, only where
+        # its operand is has to be known at once.
+        asked = words.data
+        word = Signal(16)
+        with m.If(~second):
+            m.d.sync += word.eq(asked)
         jumps, kind, target = word[15], word[PROGRAM_BITS:15], word[:PROGRAM_BITS]
-        op, mode = word[11:15], word[8:11]
-        round_ = Signal(4)  # of those that FOR wants
-        place = Signal(8)
-        m.d.comb += place.eq(word[:8])
+        op, mode, place = word[11:15], word[8:11], word[:8]
 
         def is_op(*ops: Operation) -> Value:
             return ~jumps & Cat(op == other.value for other in ops).any()
 
         # -- The operand: each round of FOR has the next byte of a variable
-        byte = Signal(8)
-        m.d.comb += byte.eq(place + round_)
         index = Signal(max(PROGRAM_BITS, ceil_log2(PAGE * self.pages)))
         page = Signal(range(max(2, self.pages)))
+        round_ = Signal(4)
+        byte = Signal(8)
         operand = Signal(8)
         address = Signal(ceil_log2(PAGE * self.pages))
         m.d.comb += [
+            byte.eq(asked[:8] + round_),
             memory.address.eq(address),
             memory.write_address.eq(address),
-            self.port.eq(word[:PORT_BITS]),
-            operand.eq(memory.data),
             address.eq(index),
         ]
-        with m.Switch(mode):
-            with m.Case(Mode.VALUE):
-                m.d.comb += operand.eq(place)
-            with m.Case(Mode.PORT):
-                m.d.comb += operand.eq(Mux(self.port == XH, index[8:], self.into))
+        with m.Switch(asked[8:11]):
             with m.Case(Mode.GLOBAL):
                 m.d.comb += address.eq(byte)
             with m.Case(Mode.SESSION):
                 m.d.comb += address.eq(Cat(byte, page))
             with m.Case(Mode.ENTRY):
                 m.d.comb += address.eq(Cat(byte[:4], index[4:]))
+        m.d.comb += [self.port.eq(place), operand.eq(memory.data)]
+        with m.Switch(mode):
+            with m.Case(Mode.VALUE):
+                m.d.comb += operand.eq(place)
+            with m.Case(Mode.PORT):
+                m.d.comb += operand.eq(Mux(self.port == XH, index[8:], self.into))
 
         # -- Sums: a carry from digit to digit, at nine if they are decimal
         a = Signal(8)
@@ -227,7 +230,7 @@ class Engine(wiring.Component):
         # -- FOR: after the last of its operations the first one follows, until all rounds are done
         repeats = Signal()
         first = Signal(PROGRAM_BITS)
-        rounds = Signal.like(round_)
+        rounds = Signal.like(round_)  # to come
         left_in_round = Signal(2)
         in_round = Signal(2)
         last = Signal()
