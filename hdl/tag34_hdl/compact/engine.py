@@ -18,16 +18,19 @@ DEPTH = 16
 class Engine(wiring.Component):
     """Carries out a program: one accumulator, an index, two flags, two tasks that take turns where they say so.
 
-    Each instruction takes two cycles: in the first the operand is read from block memory, in the second the operation
-    is done, the result is written and the next instruction is asked for.
+    Parameters:
+        program: words of :mod:`tag34_hdl.compact.instructions`. A reset begins with the first one.
+        second: place of the word with which the second task begins, at the first YIELD.
+        pages: number of pages of data memory, 256 bytes each. A reset does not clear them.
 
-    Parameters: ``program``, words of :mod:`tag34_hdl.compact.instructions`; the first is carried out after a reset, by
-    task 0, and the first after a YIELD of that by task 1 (``second``, its place); ``pages``, of 256 bytes of data, not
-    cleared by a reset.
+    Members:
+        port: the port that is read or written.
+        reads, into: it is read in this cycle; its value.
+        writes, out: it is written in this cycle; its new value.
+        hold: the engine stands still. It may begin in the cycle behind a write to a port.
 
-    Members: ``port``, the port that is read or written; ``reads``: it is read in this cycle (``into``, its value, is
-    looked at in all cycles in which ``port`` is shown); ``writes``: ``out`` is written to it; ``hold``: the engine
-        stands still, from the cycle after a write on.
+    Throughput: an instruction takes two cycles. In the first one its operand is read from block memory; in the second
+        one it acts, and the next instruction is read.
     """
 
     port: Out(PORT_BITS)

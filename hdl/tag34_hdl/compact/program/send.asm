@@ -15,11 +15,12 @@ send:
         beq send
 
         ; A byte of the host's message: of its header, then of its body.
-        put sending, #1
         put send_last, FLAGS
         ld send_place
         cmp #12
         beq .body
+        put sending, #1
+        ld send_place
         add #send_header
         st XL
         put XH, #0
