@@ -32,7 +32,8 @@ class BlockMemory(wiring.Component):
     attribute says that nobody minds.
 
     Parameters: ``shape``, of a word; ``depth``, in words; ``ports``, read ports; ``granularity``, bits that can be
-    written apart, None: a whole word; ``init``, the first words.
+    written apart, None: a whole word; ``init``, the first words; ``block``: never anything but block memory, however
+    small it is.
 
     Members:
         write, write_address, write_data: write a word; ``write`` has a bit for each part.
@@ -42,13 +43,21 @@ class BlockMemory(wiring.Component):
     """
 
     def __init__(
-        self, shape: Any, depth: int, *, ports: int = 1, granularity: int | None = None, init: Sequence[Any] = ()
+        self,
+        shape: Any,
+        depth: int,
+        *,
+        ports: int = 1,
+        granularity: int | None = None,
+        init: Sequence[Any] = (),
+        block: bool = False,
     ):
         bits = Shape.cast(shape).width
         self._readers = readers(ports)
         self._granularity = granularity or bits
         #: The memory, for who looks into it.
-        self.words = memory.Memory(shape=bits, depth=depth, init=init, attrs={"no_rw_check": 1})
+        attributes: dict[str, Any] = {"no_rw_check": 1} | ({"ram_style": "block"} if block else {})
+        self.words = memory.Memory(shape=bits, depth=depth, init=init, attrs=attributes)
         address = ceil_log2(depth)
         members: dict[str, Any] = {
             "write": In(bits // self._granularity),

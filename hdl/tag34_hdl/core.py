@@ -4,6 +4,7 @@ from amaranth import Elaboratable, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .compact.wide import elaborate_wide
 from .datapath import datapath
 from .layouts import Record, Shape
 from .registers import ADDRESS_BITS, Registers
@@ -29,8 +30,12 @@ class Core(wiring.Component):
             ``rx``; nothing is dropped.
         send_header, send_body: a message to be composed (:class:`~tag34_hdl.send.composer.Composer`).
         address, write, write_data, read, read_data: registers (:class:`~tag34_hdl.registers.Registers`).
+        ready: with a compact core, whose registers take their time: the last access is over, ``read_data`` is what it
+            has read, and the next one may come. With another one it is always set.
         idle: nothing is under way and nothing waits to leave; a message of which only a part has arrived does not
             count.
+
+    A compact core (:class:`~tag34_hdl.compact.core.CompactCore`) does all this too, but not at the same speed.
 
     Latency: from the last byte of the message that proves a gap, taken at ``rx``, to the first byte of the
     ResendRequest, offered at ``tx``, three cycles at width 1, six above it, in whatever lane the byte stands. A message
@@ -56,13 +61,16 @@ class Core(wiring.Component):
                 "write_data": In(32),
                 "read": In(1),
                 "read_data": Out(32),
+                "ready": Out(1),
                 "idle": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
-        m = Module()
         shape = self.shape
+        if shape.compact:
+            return elaborate_wide(self, ADDRESS_BITS)
+        m = Module()
         m.submodules.registers = registers = Registers(shape)
         m.submodules.data = data = datapath(shape)
         m.submodules.sequencer = sequencer = Sequencer(shape)
@@ -174,6 +182,7 @@ class Core(wiring.Component):
             registers.write_data.eq(self.write_data),
             registers.read.eq(self.read),
             self.read_data.eq(registers.read_data),
+            self.ready.eq(1),
             registers.state.eq(sequencer.state),
             registers.next_out.eq(composer.next_out),
             registers.command_done.eq(sequencer.command_done),

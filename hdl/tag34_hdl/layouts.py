@@ -36,6 +36,9 @@ class Shape:
         hold, hold_limit: messages that can be held at a time, over all sessions and by one of them; 0: see
             :func:`tag34.contract.hold_shares`.
         clock_hz: clock of the core: SendingTime and the default of TICK_CYCLES depend on it.
+        compact: the core that takes little room and its time (docs/decisions/0018): a program in block memory. At width
+            1 only, with a window of up to 64 numbers, messages of up to 32768 bytes, as many sessions and held messages
+            as its memory has places for, and a clock of whole megahertz.
 
     Raises ValueError, naming the parameter, for anything out of range.
     """
@@ -47,6 +50,7 @@ class Shape:
     hold: int = 0
     hold_limit: int = 0
     clock_hz: int = 125_000_000
+    compact: bool = False
 
     def __post_init__(self) -> None:
         if self.width not in (1, 2, 4, 8):
@@ -62,6 +66,15 @@ class Shape:
         object.__setattr__(self, "hold_limit", hold_limit)
         if not 2_000_000 <= self.clock_hz <= 1_000_000_000:
             raise ValueError(f"clock_hz must be 2 MHz to 1 GHz, not {self.clock_hz}")
+        if self.compact:
+            self._check_compact()
+
+    def _check_compact(self) -> None:
+        for name, largest in (("width", 1), ("window", 64), ("max_message", 32768), ("sessions", 32), ("hold", 200)):
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name} of a compact core must be at most {largest}, not {getattr(self, name)}")
+        if self.clock_hz % 1_000_000:
+            raise ValueError(f"clock_hz of a compact core must be whole megahertz, not {self.clock_hz}")
 
     @property
     def window_bits(self) -> int:
@@ -73,6 +86,17 @@ class Shape:
         """Message slots: those of held messages, one per session for the message that arrives, and three on their
         way out, so that a full window never keeps the number out that drains it."""
         return self.sessions + self.hold + 3
+
+    @property
+    def compact_slots(self) -> int:
+        """Message slots of a compact core: those of held messages, one per session for the message that arrives, and
+        one for the host's message. What is delivered stays where it is until it is taken."""
+        return self.sessions + self.hold + 1
+
+    @property
+    def compact_slot_bits(self) -> int:
+        """Bits of a slot number of a compact core."""
+        return ceil_log2(self.compact_slots)
 
     @property
     def slot_bits(self) -> int:

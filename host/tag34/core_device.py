@@ -12,6 +12,10 @@ from .records import Decoder, Message
 
 #: Cycles within which the core must come to rest after all of its input: far above what any message can cause.
 REST_CYCLES = 1 << 22
+#: For each byte of it as many more: far above what a compact core takes.
+BYTE_CYCLES = 1 << 9
+#: Bytes of the requests that R14 may send for a session before it gives up.
+REPEATED_BYTES = 1 << 14
 #: Bytes that are given to the core at a time, so that a hang is found soon.
 CHUNK = 1 << 16
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -47,10 +51,11 @@ class DeviceCore(Protocol):
         """Give it back."""
 
 
-def rest(core: DeviceCore) -> None:
-    """Let the core come to rest. Raises DeviceError if it is known not to."""
-    if not core.run(REST_CYCLES):
-        raise DeviceError(f"the core did not come to rest within {REST_CYCLES} cycles")
+def rest(core: DeviceCore, size: int = 0) -> None:
+    """Let the core come to rest; so many bytes may come and go before that. DeviceError if it is known not to."""
+    limit = REST_CYCLES + size * BYTE_CYCLES
+    if not core.run(limit):
+        raise DeviceError(f"the core did not come to rest within {limit} cycles")
 
 
 class CoreDevice(CheckedDevice):
@@ -92,8 +97,8 @@ class CoreDevice(CheckedDevice):
         self._write(f"{name}_LO", value & 0xFFFFFFFF)
         self._write(f"{name}_HI", value >> 32)
 
-    def _rest(self) -> None:
-        rest(self._core)
+    def _rest(self, size: int = 0) -> None:
+        rest(self._core, size)
 
     def _command(
         self, session: int, op: Command, *, phase: Phase = Phase.CLOSED, may_request: bool = False, number: int = 0
@@ -160,13 +165,14 @@ class CoreDevice(CheckedDevice):
 
     def _receive(self, session: int, data: bytes) -> None:
         for at in range(0, len(data), CHUNK):
-            self._core.receive(session, data[at : at + CHUNK])
-            self._rest()
+            piece = data[at : at + CHUNK]
+            self._core.receive(session, piece)
+            self._rest(len(piece))
 
     def _send(self, session: int, msg_type: str, fields: bytes, seq: int | None) -> None:
         packed = int.from_bytes(msg_type.encode("ascii"), "little")
         self._core.send(session, packed, seq is not None, to_bcd(seq or 0), fields)
-        self._rest()
+        self._rest(len(fields))
 
     def _advance(self, utc_ns: int) -> None:
         before, self._utc_ns = self._utc_ns, utc_ns
@@ -179,7 +185,7 @@ class CoreDevice(CheckedDevice):
                 step = min(ticks, REST_CYCLES // 4 // (self.info.sessions + 2))
                 ticks -= step
                 self._write("TICK", step)
-                self._rest()
+                self._rest(self.info.sessions * REPEATED_BYTES)
         else:
             self._set_time(utc_ns)
 

@@ -146,6 +146,7 @@ class AmaranthCore:
         self._pause_in = self._pause_out = 0
         self._bus = {"address": 0, "write": 0, "write_data": 0, "read": 0}
         self._read_data = 0
+        self._ready = True
         self._idle = False
         self._resetting = False
         m = Module()
@@ -188,6 +189,7 @@ class AmaranthCore:
         self._step()
         self._bus.update(write=0)
         self._step()
+        self._access()
 
     def read(self, address: int) -> int:
         """Read a register."""
@@ -196,7 +198,13 @@ class AmaranthCore:
         self._bus.update(read=0)
         self._step()
         self._step()
+        self._access()
         return self._read_data
+
+    def _access(self) -> None:
+        """Until the last access to a register is over: a compact core takes its time."""
+        while not self._ready:
+            self._step()
 
     def run(self, limit: int) -> bool:
         """Run until all is at rest; False if ``limit`` cycles were not enough."""
@@ -266,6 +274,7 @@ class AmaranthCore:
                         take(ctx.get(stream.p.as_value()))
             self._idle = bool(ctx.get(core.idle))
             self._read_data = ctx.get(core.read_data)
+            self._ready = bool(ctx.get(core.ready))
             await ctx.delay(PERIOD / 2)
 
     def _collect_record(self, payload: int) -> None:

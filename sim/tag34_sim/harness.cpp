@@ -222,6 +222,10 @@ struct Core {
             }
         }
     }
+    // Until the last access to a register is over: a compact core takes its time.
+    void access() {
+        while (!top.ready) step();
+    }
     bool rests() const { return top.idle && rx.empty() && body.empty() && headers.empty(); }
 };
 
@@ -260,9 +264,10 @@ void tag34_write(void* handle, unsigned address, uint32_t value) {
     core.step();
     core.top.next_write = 0;
     core.step();
+    core.access();
 }
 
-// A register's word comes two cycles after it is asked for.
+// A register's word comes two cycles after it is asked for, or when the core is ready.
 uint32_t tag34_read(void* handle, unsigned address) {
     Core& core = *static_cast<Core*>(handle);
     core.top.next_address = address;
@@ -271,6 +276,7 @@ uint32_t tag34_read(void* handle, unsigned address) {
     core.top.next_read = 0;
     core.step();
     core.step();
+    core.access();
     return core.top.read_data;
 }
 

@@ -15,7 +15,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   output tx_valid, output [8*WIDTH-1:0] tx_data, output [COUNT_BITS-1:0] tx_count, output tx_last,
   output [SESSION_BITS-1:0] tx_session,
   output records_valid, output [RECORD_BITS-1:0] records,
-  output [31:0] read_data, output idle
+  output [31:0] read_data, output ready, output idle
 );
   localparam BEAT = 8 * WIDTH + COUNT_BITS + SESSION_BITS + 1;
   reg rst, rx_valid, body_valid, header_valid, deliver_ready, tx_ready, records_ready, write, read;
@@ -50,7 +50,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
     .deliver__ready(deliver_ready),
     .tx__valid(tx_valid), .tx__payload({tx_last, tx_session, tx_count, tx_data}), .tx__ready(tx_ready),
     .records__valid(records_valid), .records__payload(records), .records__ready(records_ready),
-    .address(address), .write(write), .write_data(write_data), .read(read), .read_data(read_data),
+    .address(address), .write(write), .write_data(write_data), .read(read), .read_data(read_data), .ready(ready),
     .idle(idle)
   );
 endmodule

@@ -89,18 +89,20 @@ def open_model(
     max_message: int = 4096,
     hold: int = 0,
     hold_limit: int = 0,
+    compact: bool = False,
     **options: object,
 ) -> ModelDevice:
     """Open ``model:``; the entry point of group ``tag34.devices``.
 
-    The options are those of ``sim:``; ``width`` says how many bytes the gateware takes at a time, the model does not
-    care. Raises DeviceError for anything behind the colon, for an option that is not one of ``width``, ``sessions``,
-    ``window``, ``max_message``, ``hold``, ``hold_limit``, and for a value that is out of range.
+    The options are those of ``sim:``; ``width`` says how many bytes the gateware takes at a time, ``compact`` how it is
+    made; the model does not care. Raises DeviceError for anything behind the colon, for an option that is not one of
+    ``width``, ``sessions``, ``window``, ``max_message``, ``hold``, ``hold_limit``, ``compact``, and for a value that is
+    out of range.
     """
     if rest:
         raise DeviceError(f"model: takes nothing behind the colon, not {rest!r}")
     if options:
-        known = "width, sessions, window, max_message, hold, hold_limit"
+        known = "width, sessions, window, max_message, hold, hold_limit, compact"
         raise DeviceError(f"model: has the options {known}, not {', '.join(sorted(options))}")
     try:
         return ModelDevice(sessions, window, max_message, hold=hold, hold_limit=hold_limit)

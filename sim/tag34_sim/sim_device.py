@@ -89,10 +89,12 @@ class SimDevice(CoreDevice):
     def receive_all(self, pieces: Iterable[tuple[int, bytes]]) -> None:
         """Bytes of many connections, session and bytes, each piece right behind the one before: the core does not come
         to rest between them, as it does between calls of :meth:`receive`."""
+        total = 0
         for session, data in pieces:
             self._check(session)
             self.core.receive(session, bytes(data))
-        self._rest()
+            total += len(data)
+        self._rest(total)
 
 
 def open_sim(
@@ -104,6 +106,7 @@ def open_sim(
     max_message: int = 4096,
     hold: int = 0,
     hold_limit: int = 0,
+    compact: bool = False,
     **options: object,
 ) -> SimDevice:
     """Open ``sim:``; the entry point of group ``tag34.devices``.
@@ -115,7 +118,7 @@ def open_sim(
     if rest not in ("", "verilator", "amaranth"):
         raise DeviceError(f"sim: takes verilator or amaranth behind the colon, not {rest!r}")
     if options:
-        known = "width, sessions, window, max_message, hold, hold_limit"
+        known = "width, sessions, window, max_message, hold, hold_limit, compact"
         raise DeviceError(f"sim: has the options {known}, not {', '.join(sorted(options))}")
     try:
         shape = Shape(
@@ -125,6 +128,7 @@ def open_sim(
             max_message=max(64, max_message),
             hold=hold,
             hold_limit=hold_limit,
+            compact=compact,
         )
     except ValueError as error:
         raise DeviceError(f"sim: {error}") from error

@@ -118,7 +118,9 @@ def content_key(shape: Shape, harness: str) -> str:
     for package in (tag34_hdl, tag34):
         assert package.__file__ is not None
         folder = Path(package.__file__).parent
-        sources = sorted(folder.rglob("*.py")) if package is tag34_hdl else sorted((folder / "contract").rglob("*.py"))
+        sources = sorted((folder / "contract").rglob("*.py"))
+        if package is tag34_hdl:
+            sources = sorted([*folder.rglob("*.py"), *folder.rglob("*.asm")])
         for source in sources:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())

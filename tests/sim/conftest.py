@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,21 @@ from tests.sim.compiler import needs_compiler
 
 #: Bytes per beat of the gateware.
 WIDTHS = [1, 2, 4, 8]
+#: How the gateware is made: bytes per beat, or the compact one.
+Made = int | str
+COMPACT = "compact"
+MADE: list[Made] = [*WIDTHS, COMPACT]
+
+
+def made_options(made: Made) -> dict[str, Any]:
+    """What a device is opened with that is made so."""
+    return {"compact": True} if made == COMPACT else {"width": made}
+
+
 #: All that must show the same behaviour, with what it is opened with.
 DEVICES = [
     pytest.param(("model:", {}), id="model:"),
-    *(pytest.param(("sim:", {"width": width}), id=f"sim:{width}") for width in WIDTHS),
+    *(pytest.param(("sim:", made_options(made)), id=f"sim:{made}") for made in MADE),
 ]
 #: A whole board in simulation.
 BOARDS = [pytest.param(("board", {}), id="serial:", marks=needs_compiler)]

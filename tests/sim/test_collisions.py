@@ -13,6 +13,7 @@ from tag34_hdl.core import Core
 from tag34_hdl.layouts import Shape
 from tag34_sim import verilator
 from tag34_sim.differential import compare
+from tests.sim.conftest import COMPACT, Made
 from tests.sim.test_differential import SHAPES, devices, life
 
 
@@ -29,13 +30,13 @@ def built(shape: Shape) -> Path:
 
 
 @pytest.mark.rule("R17")
-@pytest.mark.parametrize("width", [1, 8])
+@pytest.mark.parametrize("made", [1, 8, COMPACT])
 @pytest.mark.parametrize("seed", range(8))
-def test_collisions_in_block_memory_change_nothing(seed: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collisions_in_block_memory_change_nothing(seed: int, made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Shape(**SHAPES["shared"]).sessions > 1
     monkeypatch.setattr(verilator, "build", built)
-    model, gateware = devices("shared", width)
+    model, gateware = devices("shared", made)
     with model, gateware:
         gateware.stalls(seed, 0.3 * (seed % 2), 0.3 * (seed % 2))
         difference = compare(model, gateware, life(model, 2000 + seed, 300))
-        assert difference is None, f"seed {2000 + seed}, width {width}: {difference}"
+        assert difference is None, f"seed {2000 + seed}, {made}: {difference}"

@@ -14,7 +14,7 @@ from tag34_sim.differential import compare
 from tag34_sim.messages import Field, Peer, encode
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import Operation, perform
-from tests.sim.conftest import WIDTHS
+from tests.sim.conftest import COMPACT, MADE, Made
 from tests.sim.test_differential import devices, life
 
 #: Milliseconds in which an open range is asked for again, before the reset.
@@ -22,7 +22,7 @@ TIMEOUT = 20
 NOW = 1_709_251_199_000_000_000
 MS = 1_000_000
 
-BUILDS = [*(("shared", width) for width in WIDTHS), ("usual", 1), ("small", 1)]
+BUILDS: list[tuple[str, Made]] = [*(("shared", made) for made in MADE), ("usual", 1), ("small", 1), ("small", COMPACT)]
 
 
 def full_of_life(device: SimDevice, rng: random.Random) -> None:
@@ -96,9 +96,9 @@ def same(model: Device, gateware: Device, sessions: int) -> None:
         assert gateware.counters(session) == model.counters(session), f"session {session}"
 
 
-@pytest.mark.parametrize(("shape", "width"), BUILDS)
-def test_nothing_is_left_of_what_was_before_a_reset(shape: str, width: int) -> None:
-    _, gateware = devices(shape, width)
+@pytest.mark.parametrize(("shape", "made"), BUILDS)
+def test_nothing_is_left_of_what_was_before_a_reset(shape: str, made: Made) -> None:
+    _, gateware = devices(shape, made)
     sessions = gateware.info.sessions
     with gateware:
         for turn in range(24):
@@ -106,20 +106,20 @@ def test_nothing_is_left_of_what_was_before_a_reset(shape: str, width: int) -> N
             gateware.stalls(turn, 0.3 * (turn % 2), 0.3 * (turn % 2))
             full_of_life(gateware, rng)
             gateware.reset()
-            model, other = devices(shape, width)
+            model, other = devices(shape, made)
             other.close()
             with model:
                 same(model, gateware, sessions)
                 for script in (strangers(rng, sessions), hours(sessions), life(model, turn, 25)):
                     difference = compare(model, gateware, script)
-                    assert difference is None, f"turn {turn}, shape {shape}, width {width}: {difference}"
+                    assert difference is None, f"turn {turn}, shape {shape}, {made}: {difference}"
                 same(model, gateware, sessions)
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_a_life_after_a_life(width: int) -> None:
+@pytest.mark.parametrize("made", MADE)
+def test_a_life_after_a_life(made: Made) -> None:
     """Random traffic ends with a reset, and random traffic begins anew."""
-    model, gateware = devices("shared", width)
+    model, gateware = devices("shared", made)
     with gateware:
         for seed in range(4):
             with model:
@@ -127,10 +127,10 @@ def test_a_life_after_a_life(width: int) -> None:
                     perform(model, operation)
                     perform(gateware, operation)
             gateware.reset()
-            model, other = devices("shared", width)
+            model, other = devices("shared", made)
             other.close()
             difference = compare(model, gateware, life(model, 50 + seed, 60))
-            assert difference is None, f"seed {seed}, width {width}: {difference}"
+            assert difference is None, f"seed {seed}, {made}: {difference}"
 
 
 def test_after_a_reset_a_session_is_configured_again() -> None:
@@ -148,10 +148,10 @@ def test_after_a_reset_a_session_is_configured_again() -> None:
         assert [record.rule.id for record in gateware.poll()] == ["R1"]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_after_a_reset_no_gap_is_told_of_what_was_read_before(width: int) -> None:
+@pytest.mark.parametrize("made", MADE)
+def test_after_a_reset_no_gap_is_told_of_what_was_read_before(made: Made) -> None:
     """Of a message of which the number was read, and nothing else."""
-    gateware = devices("shared", width)[1]
+    gateware = devices("shared", made)[1]
     peer = Peer()
     sessions = range(gateware.info.sessions)
     with gateware:

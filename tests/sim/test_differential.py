@@ -21,11 +21,11 @@ from tag34_sim.messages import Peer, damaged_checksum
 from tag34_sim.model_device import ModelDevice
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.traffic import MIX, Operation, perform, scenario
-from tests.sim.conftest import SHARED, WIDTHS
+from tests.sim.conftest import COMPACT, MADE, SHARED, Made, made_options
 
 #: Builds of the gateware: a usual one, one so small that its window, its slots and its messages end all the time, and
 #: one whose sessions share too little memory.
-SHAPES: dict[str, dict[str, int]] = {
+SHAPES: dict[str, dict[str, Any]] = {
     "usual": {"window": 64, "max_message": 4096},
     "small": {"window": 4, "max_message": 256},
     "shared": SHARED,
@@ -33,11 +33,13 @@ SHAPES: dict[str, dict[str, int]] = {
 
 
 #: Not every one in every width, as each takes a minute to compile.
-BUILDS = [(shape, width) for shape in SHAPES for width in ((1, 8) if shape == "small" else WIDTHS)]
+BUILDS: list[tuple[str, Made]] = [
+    (shape, made) for shape in SHAPES for made in ((1, 8, COMPACT) if shape == "small" else MADE)
+]
 
 
-def devices(shape: str, width: int = 1) -> tuple[Device, SimDevice]:
-    gateware = open_device("sim:", **SHAPES[shape], width=width)
+def devices(shape: str, made: Made = 1) -> tuple[Device, SimDevice]:
+    gateware = open_device("sim:", **SHAPES[shape], **made_options(made))
     assert isinstance(gateware, SimDevice)
     return open_device("model:", **SHAPES[shape]), gateware
 
@@ -57,22 +59,22 @@ def life(model: Device, seed: int, messages: int, mix: dict[str, float] | None =
 
 @pytest.mark.rule("R12", "R16", "R17")
 @pytest.mark.parametrize("stall", [0.0, 0.3])
-@pytest.mark.parametrize(("shape", "width"), BUILDS)
+@pytest.mark.parametrize(("shape", "made"), BUILDS)
 @pytest.mark.parametrize("seed", range(15))
-def test_scenarios_of_everything(shape: str, width: int, seed: int, stall: float) -> None:
-    model, gateware = devices(shape, width)
+def test_scenarios_of_everything(shape: str, made: Made, seed: int, stall: float) -> None:
+    model, gateware = devices(shape, made)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
         difference = compare(model, gateware, life(model, seed, 300))
-        assert difference is None, f"seed {seed}, shape {shape}, width {width}, stalls {stall}: {difference}"
+        assert difference is None, f"seed {seed}, shape {shape}, {made}, stalls {stall}: {difference}"
 
 
 @pytest.mark.rule("R11", "R12", "R13", "R17")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("shape", ["usual", "shared"])
 @pytest.mark.parametrize("seed", range(8))
-def test_long_sessions_without_a_halt(shape: str, width: int, seed: int) -> None:
-    model, gateware = devices(shape, width)
+def test_long_sessions_without_a_halt(shape: str, made: Made, seed: int) -> None:
+    model, gateware = devices(shape, made)
     with model, gateware:
         difference = compare(model, gateware, life(model, 1000 + seed, 1500, MIX))
         assert difference is None, f"seed {1000 + seed}, shape {shape}: {difference}"
@@ -85,7 +87,7 @@ def test_long_sessions_without_a_halt(shape: str, width: int, seed: int) -> None
     stall=st.sampled_from([0.0, 0.2, 0.6]),
     build=st.sampled_from([build for build in BUILDS if build[0] != "usual"]),
 )
-def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, build: tuple[str, int]) -> None:
+def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, build: tuple[str, Made]) -> None:
     model, gateware = devices(*build)
     with model, gateware:
         gateware.stalls(seed, stall, stall)
@@ -98,10 +100,10 @@ def test_scenarios_that_nobody_chose(seed: int, messages: int, stall: float, bui
     noise=st.lists(
         st.binary(max_size=60) | st.sampled_from([b"8=FIX", b"\x01", b"9=", b"10=", b"8=FIX.4.4\x019=5\x01"])
     ),
-    width=st.sampled_from([1, 8]),
+    made=st.sampled_from([1, 8, COMPACT]),
 )
-def test_bytes_that_mean_nothing(noise: list[bytes], width: int) -> None:
-    model, gateware = devices("small", width)
+def test_bytes_that_mean_nothing(noise: list[bytes], made: Made) -> None:
+    model, gateware = devices("small", made)
     with model, gateware:
         start = list(life(open_device("model:", **SHAPES["small"]), 1, 0))
         garbage = [Operation("receive", {"session": 0, "data": piece}) for piece in noise]

@@ -13,7 +13,7 @@ from tag34.device import open_device
 from tag34_sim.differential import compare
 from tag34_sim.messages import Peer, frame
 from tag34_sim.traffic import Operation, perform
-from tests.sim.conftest import WIDTHS
+from tests.sim.conftest import MADE, Made
 from tests.sim.test_differential import devices
 
 PEER = Peer()
@@ -163,16 +163,16 @@ def each_by_itself(rng: random.Random, messages: Sequence[bytes], sessions: int)
 
 
 @pytest.mark.rule("F2", "R2", "R4")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("seed", range(6))
-def test_messages_of_fields_that_are_nearly_right(width: int, seed: int) -> None:
+def test_messages_of_fields_that_are_nearly_right(made: Made, seed: int) -> None:
     rng = random.Random(f"{seed} fields")
-    model, gateware = devices("shared", width)
+    model, gateware = devices("shared", made)
     with model, gateware:
         gateware.stalls(seed, 0.2 * (seed % 2), 0.2 * (seed % 2))
         script = each_by_itself(rng, [message(rng) for _ in range(MESSAGES)], model.info.sessions)
         difference = compare(model, gateware, script)
-        assert difference is None, f"seed {seed}, width {width}: {difference}"
+        assert difference is None, f"seed {seed}, {made}: {difference}"
 
 
 def test_the_messages_have_all_kinds_of_fate() -> None:

@@ -13,7 +13,7 @@ from tag34.contract import Phase
 from tag34_sim.differential import compare
 from tag34_sim.messages import Peer, checksummed
 from tag34_sim.traffic import Operation
-from tests.sim.conftest import WIDTHS
+from tests.sim.conftest import MADE, Made
 from tests.sim.test_differential import devices
 from tests.sim.test_differential_fields import EXPECTED, PEER, each_by_itself
 
@@ -47,15 +47,15 @@ TOPICS = [trailers, lengths]
 
 @pytest.mark.rule("F1", "F3", "F4")
 @pytest.mark.parametrize("stall", [0.0, 0.3])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("topic", TOPICS)
-def test_F4_what_is_nearly_a_frame(topic: Callable[[], Iterator[bytes]], width: int, stall: float) -> None:
-    model, gateware = devices("shared", width)
+def test_F4_what_is_nearly_a_frame(topic: Callable[[], Iterator[bytes]], made: Made, stall: float) -> None:
+    model, gateware = devices("shared", made)
     with model, gateware:
         gateware.stalls(34, stall, stall)
         script = each_by_itself(random.Random("one by one"), list(topic()), model.info.sessions)
         difference = compare(model, gateware, script)
-        assert difference is None, f"width {width}: {difference}"
+        assert difference is None, f"{made}: {difference}"
 
 
 def interrupted() -> Iterator[Operation]:
@@ -80,11 +80,11 @@ def interrupted() -> Iterator[Operation]:
 
 
 @pytest.mark.rule("F2", "F5", "R17")
-@pytest.mark.parametrize("width", WIDTHS)
-def test_R17_a_long_message_that_others_interrupt(width: int) -> None:
-    model, gateware = devices("shared", width)
+@pytest.mark.parametrize("made", MADE)
+def test_R17_a_long_message_that_others_interrupt(made: Made) -> None:
+    model, gateware = devices("shared", made)
     with model, gateware:
         difference = compare(model, gateware, interrupted())
-        assert difference is None, f"width {width}: {difference}"
+        assert difference is None, f"{made}: {difference}"
         for session in range(model.info.sessions):
             assert gateware.counters(session) == model.counters(session), f"session {session}"

@@ -12,7 +12,7 @@ from tag34.contract import Phase
 from tag34_sim.differential import listen, perform_unbroken, unlike
 from tag34_sim.messages import Peer, damaged_checksum, encode, frame
 from tag34_sim.traffic import Operation
-from tests.sim.conftest import WIDTHS
+from tests.sim.conftest import MADE, Made
 from tests.sim.test_differential import devices
 
 #: Shares of the cycles in which inputs pause and outputs are not ready.
@@ -55,18 +55,18 @@ def script(sessions: int, rng: random.Random, count: int) -> Iterator[Operation]
 
 
 @pytest.mark.rule("R8", "R10", "R12", "R16", "R17", "F4")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("stalls", STALLS, ids=str)
 @pytest.mark.parametrize("shape", ["shared", "usual"])
-def test_everything_waits_for_everything(shape: str, stalls: tuple[float, float], width: int) -> None:
-    model, gateware = devices(shape, width)
+def test_everything_waits_for_everything(shape: str, stalls: tuple[float, float], made: Made) -> None:
+    model, gateware = devices(shape, made)
     with model, gateware:
         rng = random.Random(f"{shape} {stalls}")
         operations = list(script(model.info.sessions, rng, 60 // model.info.sessions + 10))
         gateware.stalls(34, *stalls)
         said = [listen(device, operations, perform_unbroken(device, operations)) for device in (model, gateware)]
         difference = unlike(0, operations[-1], *said)
-        assert difference is None, f"{shape}, stalls {stalls}, width {width}: {difference}"
+        assert difference is None, f"{shape}, stalls {stalls}, {made}: {difference}"
         for session in range(model.info.sessions):
             assert model.counters(session) == gateware.counters(session), f"session {session}"
 
@@ -87,11 +87,11 @@ def drops(peer: Peer, rng: random.Random, rounds: int) -> bytes:
 
 
 @pytest.mark.rule("R3", "R10d", "R12", "R16")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("stall", [0.0, 0.3, 0.6, 0.9])
-def test_messages_leave_while_held_ones_are_dropped(stall: float, width: int) -> None:
+def test_messages_leave_while_held_ones_are_dropped(stall: float, made: Made) -> None:
     """Two give slots back at a time, and none gets lost."""
-    model, gateware = devices("usual", width)
+    model, gateware = devices("usual", made)
     peer = Peer()
     with model, gateware:
         setup = [
@@ -103,16 +103,16 @@ def test_messages_leave_while_held_ones_are_dropped(stall: float, width: int) ->
         gateware.stalls(34, 0.0, stall)
         said = [listen(device, operations, perform_unbroken(device, operations)) for device in (model, gateware)]
         difference = unlike(0, operations[-1], *said)
-        assert difference is None, f"stalls {stall}, width {width}: {difference}"
+        assert difference is None, f"stalls {stall}, {made}: {difference}"
 
 
 @pytest.mark.rule("R8", "R16")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("shape", ["shared", "usual"])
-def test_long_messages_wait_for_a_slot(shape: str, width: int) -> None:
+def test_long_messages_wait_for_a_slot(shape: str, made: Made) -> None:
     """Nothing is ready for what is delivered for so long that all slots are in use, and no byte gets lost or is written
     where it does not belong."""
-    model, gateware = devices(shape, width)
+    model, gateware = devices(shape, made)
     rng = random.Random("long")
     peer = Peer()
     with model, gateware:
@@ -128,4 +128,4 @@ def test_long_messages_wait_for_a_slot(shape: str, width: int) -> None:
         gateware.stalls(34, 0.0, 0.9)
         said = [listen(device, mixed, perform_unbroken(device, mixed)) for device in (model, gateware)]
         difference = unlike(0, mixed[-1], *said)
-        assert difference is None, f"{shape}, width {width}: {difference}"
+        assert difference is None, f"{shape}, {made}: {difference}"

@@ -12,7 +12,7 @@ from tag34.contract import DATA_FIELDS, HEADER_TAGS, MAX_SEQ, Phase
 from tag34_sim.differential import compare, listen, perform_unbroken, unlike
 from tag34_sim.messages import frame
 from tag34_sim.traffic import Operation
-from tests.sim.conftest import WIDTHS
+from tests.sim.conftest import MADE, Made
 from tests.sim.test_differential import devices
 from tests.sim.test_differential_fields import COUNT, EXPECTED, PEER, each_by_itself, message
 
@@ -131,21 +131,21 @@ Topic = Callable[[], Iterator[bytes]]
 
 
 @pytest.mark.rule("F2", "R2", "R4")
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("topic", TOPICS)
-def test_F2_what_is_nearly_a_field_that_counts(topic: Topic, width: int) -> None:
-    model, gateware = devices("shared", width)
+def test_F2_what_is_nearly_a_field_that_counts(topic: Topic, made: Made) -> None:
+    model, gateware = devices("shared", made)
     with model, gateware:
         script = each_by_itself(random.Random("one by one"), list(topic()), model.info.sessions)
         difference = compare(model, gateware, script)
-        assert difference is None, f"width {width}: {difference}"
+        assert difference is None, f"{made}: {difference}"
 
 
 @pytest.mark.rule("F2", "R17")
-@pytest.mark.parametrize("width", WIDTHS)
-def test_R17_sessions_take_turns_byte_by_byte(width: int) -> None:
+@pytest.mark.parametrize("made", MADE)
+def test_R17_sessions_take_turns_byte_by_byte(made: Made) -> None:
     """Nothing of a field gets lost, or into another session's message, wherever the turn changes."""
-    model, gateware = devices("shared", width)
+    model, gateware = devices("shared", made)
     rng = random.Random("turns")
     messages = [data for topic in TOPICS for data in rng.sample(list(topic()), 40)]
     messages += [*spellings(1000), *(message(rng) for _ in range(100))]
@@ -166,4 +166,4 @@ def test_R17_sessions_take_turns_byte_by_byte(width: int) -> None:
                         script.append(Operation("receive", {"session": session, "data": bytes([byte])}))
             said = [listen(device, script, perform_unbroken(device, script)) for device in (model, gateware)]
             difference = unlike(at, script[-1], *said)
-            assert difference is None, f"width {width}: {difference}"
+            assert difference is None, f"{made}: {difference}"

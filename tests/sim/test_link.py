@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from tag34_sim.traffic import perform, scenario
 from tag34_sim.verilator import VerilatedCore
 from tests.sim.compiler import needs_compiler
 
-SHAPE = {"sessions": 3, "window": 8, "max_message": 512}
+SHAPE: dict[str, Any] = {"sessions": 3, "window": 8, "max_message": 512}
 
 
 def linked(seed: int, faults: Faults) -> LinkDevice:

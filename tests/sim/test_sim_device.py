@@ -41,7 +41,7 @@ def test_it_is_found_by_its_url() -> None:
         (
             "sim:",
             {"colour": "red", "bogus": 1},
-            "options width, sessions, .*, hold, hold_limit, not bogus, colour",
+            "options width, sessions, .*, hold, hold_limit, compact, not bogus, colour",
         ),
         ("sim:", {"sessions": 1025}, "sim: sessions must be 1 to 1024, not 1025"),
         ("sim:", {"window": 5000}, "sim: window must be 2 to 1024 numbers, not 5000"),

@@ -93,7 +93,7 @@ def ports(shape: Shape) -> tuple[Port, ...]:
 class AxiCore(wiring.Component):
     """:class:`~tag34_hdl.core.Core` with AXI4-Stream and AXI4-Lite ports, a clock and a reset of its own.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``, not a compact one (ValueError).
 
     Members: those of :func:`ports`, named as tools expect it that find buses by names.
 
@@ -102,6 +102,8 @@ class AxiCore(wiring.Component):
     """
 
     def __init__(self, shape: Shape):
+        if shape.compact:
+            raise ValueError("a compact core has no AXI ports: compact must be False")
         self.shape = shape
         super().__init__({port.name: port.flow(port.width) for port in ports(shape)})
 

@@ -77,6 +77,7 @@ class Link(wiring.Component):
             inbound.forget.eq(requests.forget),
             *(getattr(core, name).eq(getattr(requests, name)) for name in ("address", "write", "write_data", "read")),
             requests.read_data.eq(core.read_data),
+            requests.ready.eq(core.ready),
             requests.idle.eq(core.idle),
             *(
                 getattr(outbound, name).eq(getattr(inbound, name))

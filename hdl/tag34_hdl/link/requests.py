@@ -27,9 +27,10 @@ class Requests(wiring.Component):
         bytes: requests.
         answers: bytes of VALUE and SETTLED, ``last`` with the last one of an answer.
         forget: the bytes are no request; nothing is taken any more until the reset. Stays.
-        rx, send_header, send_body, address, write, write_data, read, read_data, idle: the core's.
+        rx, send_header, send_body, address, write, write_data, read, read_data, ready, idle: the core's.
 
-    Throughput: a byte per cycle at width 1; else one more per beat. A WRITE takes one more, a READ 14.
+    Throughput: a byte per cycle at width 1; else one more per beat. A WRITE takes two more, a READ 14, or as long as a
+        compact core takes.
     """
 
     def __init__(self, shape: Shape):
@@ -47,6 +48,7 @@ class Requests(wiring.Component):
                 "write_data": Out(32),
                 "read": Out(1),
                 "read_data": In(32),
+                "ready": In(1),
                 "idle": In(1),
             }
         )
@@ -127,12 +129,16 @@ class Requests(wiring.Component):
                             m.next = state
             with m.State("WRITE"):
                 m.d.comb += self.write.eq(1)
-                m.next = "REQUEST"
+                m.next = "WRITTEN"
+            with m.State("WRITTEN"):
+                with m.If(self.ready):
+                    m.next = "REQUEST"
             with m.State("READ"):
                 # The word of the cycle behind the strobe is the one whose other half is kept.
-                m.d.sync += at.eq(at + 1)
                 m.d.comb += self.read.eq(at == READ_WAIT)
-                with m.If(at == READ_WAIT + 2):
+                with m.If(at != READ_WAIT + 2):
+                    m.d.sync += at.eq(at + 1)
+                with m.Elif(self.ready):
                     m.d.sync += [value.eq(self.read_data), at.eq(0)]
                     m.next = "VALUE"
             with m.State("VALUE"):

@@ -52,6 +52,7 @@ class Echo(wiring.Component):
                 "write_data": In(32),
                 "read": In(1),
                 "read_data": Out(32),
+                "ready": Out(1),
                 "idle": Out(1),
             }
         )
@@ -72,6 +73,7 @@ class Echo(wiring.Component):
         with m.If(self.write):
             m.d.sync += last.eq(self.write_data)
         m.d.sync += self.read_data.eq(last | self.address << 24)
+        m.d.comb += self.ready.eq(1)
         m.d.comb += [
             self.records.valid.eq(self.send_header.valid),
             self.send_header.ready.eq(self.records.ready),

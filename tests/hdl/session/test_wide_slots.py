@@ -36,7 +36,7 @@ def simulation(shape: Shape) -> Simulation:
     return Simulation(Bench(shape))
 
 
-def shape(width: int, **parameters: int) -> Shape:
+def shape(width: int, **parameters: Any) -> Shape:
     return Shape(width=width, **{"window": 4, "max_message": LONGEST, **parameters})
 
 
