@@ -193,7 +193,7 @@ class Assembler:
                 else:
                     value = word.value
                     if isinstance(value, str):
-                        value = self.value(value, names) & 255
+                        value = self.value(value, names)
                     words.append(operation(word.op, word.mode, value))
             except ProgramError:
                 raise

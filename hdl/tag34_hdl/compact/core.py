@@ -27,6 +27,10 @@ class CompactCore(wiring.Component):
     """The session layer as a program (docs/decisions/0018). What :class:`tag34_hdl.core.Core` says holds here too, but
     that all streams are of bytes and that everything takes its time.
 
+    The program is the initial content of block memory. An FPGA that has it only some time after its configuration (an
+    iCE40: some microseconds) needs a reset that lasts as long. Behind a reset the core clears its data memory, 2048
+    cycles for each page (:mod:`tag34_hdl.compact.program.variables`); what is offered waits.
+
     Parameters: ``shape``, with ``compact`` set.
 
     Members (all streams: valid never waits for ready, the payload is stable while stalled):

@@ -23,6 +23,7 @@ judge:
 
 ; -- Before numbers are compared
 
+; CLOSED or HALTED: IGNORED.
 R1:     ld phase
         cmp #Phase.CLOSED
         beq .fits
@@ -31,10 +32,12 @@ R1:     ld phase
 .fits:  put rule, #Rule.R1
         jmp settle
 
+; Longer than a slot: OVERSIZE.
 F5:     ld rule
         cmp #Rule.F5
         beq settle
 
+; 8, 49 or 56 is not what the session expects of its peer: FOREIGN.
 R2:     ld unlike
         bne .fits
         ld seen
@@ -44,6 +47,7 @@ R2:     ld unlike
 .fits:  put rule, #Rule.R2
         jmp settle
 
+; A Reset to a number above: RESET.
 R3:     ld kind
         cmp #SEQUENCE_RESET
         bne R4
@@ -62,20 +66,24 @@ R3:     ld kind
         call release
         jmp settle
 
+; To the expected one: RESET with a warning.
 R3A:    put rule, #Rule.R3A
         call room
         put record_kind, #EVENT | EventCode.RESET_UNCHANGED << 2
         call tell_expected
         jmp settle
 
+; To one below, or to none: BAD_RESET.
 R3B:    put rule, #Rule.R3B
         jmp settle
 
+; No number, or no legal one: NO_SEQNUM.
 R4:     test has, #HAS_SEQ
         bne R5
         put rule, #Rule.R4
         jmp settle
 
+; 35=A with 141=Y and 34=1: DELIVER, and all numbers begin anew.
 R5:     ld kind
         cmp #LOGON
         bne R6
@@ -91,6 +99,7 @@ R5:     ld kind
         call deliver_message
         jmp settle
 
+; Not a Logon, while one is waited for: IGNORED.
 R6:     ld phase
         cmp #Phase.LOGON
         bne the_expected_number
@@ -107,6 +116,7 @@ the_expected_number:
         blt a_number_below
         bne a_number_above
 
+; A GapFill with 36 above: GAP_FILL.
 R7:     ld kind
         cmp #SEQUENCE_RESET
         bne R8
@@ -117,9 +127,11 @@ R7:     ld kind
         put rule, #Rule.R7
         jmp gap_fill
 
+; Any other GapFill: BAD_GAP_FILL.
 R7A:    put rule, #Rule.R7A
         jmp settle
 
+; Anything else: DELIVER.
 R8:     put rule, #Rule.R8
         call see
         call deliver_message
@@ -133,6 +145,7 @@ a_number_below:
         test has, #POSSDUP
         beq R9B
 
+; 43=Y, and a late GapFill that we asked for: GAP_FILL.
 R9:     ld kind
         cmp #SEQUENCE_RESET
         bne R9A
@@ -151,9 +164,11 @@ gap_fill:
         call release
         jmp settle
 
+; 43=Y, anything else: DUPLICATE.
 R9A:    put rule, #Rule.R9A
         jmp settle
 
+; 43 is not Y: TOO_LOW.
 R9B:    put rule, #Rule.R9B
         jmp settle
 
@@ -165,9 +180,11 @@ a_number_above:
         call entry_apart
         beq R10C
 
+; Held already: DUPLICATE.
 R10A:   put rule, #Rule.R10A
         jmp settle
 
+; A Logon: DELIVER at once.
 R10C:   call see
         ld kind
         cmp #LOGON
@@ -175,6 +192,7 @@ R10C:   call see
         put rule, #Rule.R10C
         jmp early
 
+; A ResendRequest: DELIVER at once. Within the window its number is marked, as that of a Logon is.
 R10D:   cmp #RESEND_REQUEST
         bne R10
         put rule, #Rule.R10D
@@ -185,6 +203,7 @@ early:  call deliver_early
         put [x:E_STATE], #HELD_CONSUMED
         jmp settle
 
+; Within the window, and there is memory for it: HOLD.
 R10:    call in_window
         bge R10B
         ld kind
@@ -200,6 +219,7 @@ R10:    call in_window
         call hold
         jmp settle
 
+; Else NOT_HELD.
 R10B:   put rule, #Rule.R10B
         jmp settle
 
