@@ -26,7 +26,8 @@ def sources(board: Board) -> dict[str, Path]:
     found = {
         f"{label}/{path.relative_to(folder).as_posix()}": path
         for label, folder in (("hdl", folder_of(tag34_hdl)), ("contract", folder_of(tag34.contract)))
-        for path in folder.rglob("*.py")
+        for path in folder.rglob("*")
+        if path.suffix in (".py", ".asm")
     }
     found |= {f"top/{name}.py": here / f"{name}.py" for name in ("top", "pll")}
     found["board"] = Path(str(import_module(f"{boards.__name__}.{board.name}").__file__))

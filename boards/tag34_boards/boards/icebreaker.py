@@ -11,7 +11,7 @@ BOARD = Board(
     fpga="iCE40UP5K",
     platform="amaranth_boards.icebreaker:ICEBreakerPlatform",
     toolchain=ICE40,
-    shape=Shape(width=1, sessions=1, window=8, max_message=512, hold=4, clock_hz=12_000_000),
+    shape=Shape(compact=True, sessions=1, window=8, max_message=512, hold=3, clock_hz=12_000_000),
     baud=3_000_000,
     loader="ice40_generic",
 )

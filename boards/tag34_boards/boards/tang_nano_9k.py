@@ -11,7 +11,7 @@ BOARD = Board(
     fpga="GW1NR-9C",
     platform="amaranth_boards.tang_nano_9k:TangNano9kPlatform",
     toolchain=GOWIN,
-    shape=Shape(width=1, sessions=1, window=16, max_message=1024, hold=12, clock_hz=27_000_000),
+    shape=Shape(compact=True, sessions=4, window=32, max_message=1024, hold=10, clock_hz=27_000_000),
     baud=3_000_000,
     loader="tangnano9k",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,11 @@ HELP = {
 }
 
 
+def sizes() -> list[Field[int]]:
+    """What can be chosen of a shape. A compact core has no AXI ports."""
+    return [field for field in fields(Shape) if field.name in HELP]
+
+
 def register(subparsers: Subparsers) -> None:
     """Add the subcommand ``verilog``."""
     parser = subparsers.add_parser(
@@ -43,7 +48,7 @@ def register(subparsers: Subparsers) -> None:
         "AXI4-Lite ports, for a design of your own.",
         epilog="Exit status: 0 written; 1 a tool failed or a file cannot be written; 2 no such core.",
     )
-    for field in fields(Shape):
+    for field in sizes():
         option = f"--{field.name.replace('_', '-')}"
         parser.add_argument(
             option, type=int, default=field.default, metavar="N", help=f"{HELP[field.name]} (default: {field.default})"
@@ -54,7 +59,7 @@ def register(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """The subcommand. Returns the exit status."""
-    asked = {field.name: getattr(args, field.name) for field in fields(Shape)}
+    asked = {field.name: getattr(args, field.name) for field in sizes()}
     try:
         shape = Shape(**asked)
     except ValueError as error:
@@ -74,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
 def name_of(asked: dict[str, int]) -> str:
     """A folder's name: width and sessions, and whatever else is not as usual."""
-    usual = {field.name: field.default for field in fields(Shape)}
+    usual = {field.name: field.default for field in sizes()}
     parts = [f"{name}{value}" for name, value in asked.items() if name in ("width", "sessions") or value != usual[name]]
     return "-".join(parts).replace("_", "")
 
