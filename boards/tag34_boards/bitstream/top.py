@@ -4,17 +4,17 @@ from amaranth import Elaboratable, Module
 from amaranth.lib import io, wiring
 
 from ..boards.board import Board
-from .identity import build_id
 from .pll import Ecp5Pll
 
 
 def uart_shell(board: Board) -> wiring.Component:
     """The core with its host link, as a board has it."""
     # Only here, so that boards can be listed without the gateware.
-    from tag34_hdl.link.packet import LinkInfo
     from tag34_hdl.link.uart_shell import UartShell
 
-    return UartShell(board.shape, board.divisor, LinkInfo(board.name, build_id(board)))
+    from .shells import shell_of
+
+    return UartShell(*shell_of(board))
 
 
 class Top(Elaboratable):

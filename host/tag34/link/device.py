@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..contract import REGISTERS
 from ..contract.link import Capability
 from ..core_device import CoreDevice
@@ -32,12 +34,20 @@ class LinkDevice(CoreDevice):
     all that the calls before it have caused. After an error of the link every call raises it again: what the board knew
     of its sessions is gone, open a device anew.
 
-    Parameters: ``core``, ``name`` (scheme of its URL), ``detail`` (one line).
+    Parameters: ``core``, ``name`` (scheme of its URL), ``detail`` (one line), ``closed`` (called once it is closed).
     """
 
-    def __init__(self, core: LinkCore, name: str, detail: str = ""):
+    def __init__(self, core: LinkCore, name: str, detail: str = "", closed: Callable[[], object] = lambda: None):
         super().__init__(core, device_info(core.info, name, detail))
         self._link = core
+        self._closed = closed
+
+    def close(self) -> None:
+        """See :meth:`Device.close`."""
+        was_open = self._open
+        super().close()
+        if was_open:
+            self._closed()
 
     def configure(self, session: int, config: SessionConfig) -> None:
         """See :meth:`Device.configure`. DeviceError for ``early_gap`` if the board cannot do that."""

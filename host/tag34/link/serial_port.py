@@ -185,14 +185,24 @@ def open_serial(rest: str, *, baud: object = None, **options: object) -> LinkDev
         raise DeviceError(
             f"serial: has the option baud, not {', '.join(sorted(options))}: the board's gateware decides all else"
         )
-    rates = rates_of(baud)
+    return connect(rest, rates_of(baud))
+
+
+def connect(
+    path: str, rates: Sequence[int], scheme: str = "serial", closed: Callable[[], object] = lambda: None
+) -> LinkDevice:
+    """The board on a serial port, at one of the ``rates``.
+
+    Parameters: ``scheme`` of the device's URL, ``closed`` is called once it is closed. Raises DeviceError, within two
+    seconds, if none answers.
+    """
     started = time.monotonic()
-    transport = SerialTransport(rest, rates[-1])
+    transport = SerialTransport(path, rates[-1])
     try:
         found = probe(transport, rates)
         if found is None:
             tried = ", ".join(map(str, rates))
-            raise DeviceError(f"no tag34 board answers on serial port {rest} (tried {tried} bits per second)")
+            raise DeviceError(f"no tag34 board answers on serial port {path} (tried {tried} bits per second)")
         info, rate = found
         info.check()
         # All that may be under way in both directions, and what adapters and operating systems add.
@@ -200,7 +210,7 @@ def open_serial(rest: str, *, baud: object = None, **options: object) -> LinkDev
         endpoint = Endpoint(time.monotonic(), send_window=SEND_WINDOW, timeout=timeout)
         core = LinkCore(transport, endpoint, hello=HELLO - (time.monotonic() - started))
         name = info.board or "a board"
-        return LinkDevice(core, "serial", f"{name} on {rest}, {rate} bits per second")
+        return LinkDevice(core, scheme, f"{name} on {path}, {rate} bits per second", closed)
     except BaseException:
         transport.close()
         raise
