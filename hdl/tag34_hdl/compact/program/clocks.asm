@@ -1,5 +1,11 @@
 ; The clocks: their low parts count by themselves, what is above is done here, often enough to miss nothing.
 
+watch_if_due:
+        ld FLAGS
+        and #Flag.WATCH
+        bne watch
+        ret
+
 watch:
         put WATCHED, #0
         call watch_milli

@@ -53,10 +53,7 @@ main:
 
 ; Something is waited for.
 pause:
-        ld FLAGS
-        and #Flag.WATCH
-        beq rest
-        call watch
+        call watch_if_due
 
 ; The other task's turn.
 rest:

@@ -88,20 +88,25 @@ answer_two:
 read_id:
         answer_constant #DEVICE_ID
 read_version:
-        answer_constant #CONTRACT_VERSION
+        ld #CONTRACT_VERSION
+        jmp answer_byte
 read_width:
         ld #1
         jmp answer_byte
 read_sessions:
-        answer_constant #SESSIONS
+        ld #SESSIONS
+        jmp answer_byte
 read_window:
-        answer_constant #WINDOW
+        ld #WINDOW
+        jmp answer_byte
 read_max_message:
         answer_constant #MAX_MESSAGE
 read_hold:
-        answer_constant #HOLD
+        ld #HOLD
+        jmp answer_byte
 read_hold_limit:
-        answer_constant #HOLD_LIMIT
+        ld #HOLD_LIMIT
+        jmp answer_byte
 read_clock_hz:
         answer_constant #CLOCK_HZ
 read_status:

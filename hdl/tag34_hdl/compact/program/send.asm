@@ -119,10 +119,7 @@ send_may_number:
 
 ; Something is waited for.
 send_pause:
-        ld FLAGS
-        and #Flag.WATCH
-        beq send_rest
-        call watch
+        call watch_if_due
 
 ; The other task's turn.
 send_rest:

@@ -74,6 +74,7 @@ free_entry:
         ret
 
 free_all:
+        call watch_if_due               ; a large window takes its time
         put steps, #PLACES
 .entry:
         dec steps
@@ -128,6 +129,7 @@ base_further:
 
 ; R3: highest := the highest number held, the one below expected if there is none.
 find_highest:
+        call watch_if_due
         move highest, expected
         less_one highest
         move target, expected
