@@ -31,7 +31,8 @@ def concerns(item: pytest.Item) -> bool:
         return False
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     url, options = parameters.get("device") or parameters.get("stage") or ("sim:", {"width": 1})
-    return bool(url == "sim:" and options["width"] == parameters.get("width", 1) == 1)
+    widths = options.get("width"), parameters.get("width", 1), parameters.get("made", 1)
+    return bool(url == "sim:" and widths == (1, 1, 1))
 
 
 def file_of(test: str) -> str:
