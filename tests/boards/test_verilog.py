@@ -20,6 +20,7 @@ from tag34_boards.timing import tools
 from tag34_boards.verilog import command, emit
 from tag34_boards.verilog.header import ENUMS, REGISTER_FIELDS, header
 from tag34_boards.verilog.page import page
+from tag34_boards.verilog.sizes import sizes_of
 from tag34_hdl.axi.core import ports
 from tag34_hdl.layouts import Shape
 from tag34_sim.verilator import BuildError, verilator_root
@@ -44,7 +45,7 @@ def test_all_files_and_nothing_else(folder: Path) -> None:
     files = made(folder)
     assert set(files) == {"tag34_core.v", "tag34_registers.h", "PORTS.md", "build.json"}
     about = json.loads(files["build.json"])
-    assert about["parameters"] == vars(SHAPE)
+    assert about["parameters"] == sizes_of(SHAPE)
     assert about["sha256"] == {
         name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "build.json"
     }
@@ -124,7 +125,7 @@ def test_the_header_is_c(folder: Path, tmp_path: Path) -> None:
         checks += [f"TAG34_RECORD_{name.upper()}_BIT == {low}", f"TAG34_RECORD_{name.upper()}_BITS == {bits}"]
         low += bits
     checks += [f"TAG34_SEND_{name.upper()}_BITS == {8 * size}" for name, size in SEND_FIELDS]
-    checks += [f"TAG34_{name.upper()} == {value}" for name, value in vars(SHAPE).items()]
+    checks += [f"TAG34_{name.upper()} == {value}" for name, value in sizes_of(SHAPE).items()]
     lines = [f"typedef char check_{index}[({check}) ? 1 : -1];" for index, check in enumerate(checks)]
     source.write_text("\n".join(['#include "tag34_registers.h"', '#include "tag34_registers.h"', *lines]) + "\n")
     for language in ("c", "c++"):
@@ -153,7 +154,7 @@ def test_the_page_has_all_ports_and_registers() -> None:
 
 
 def test_each_shape_has_a_folder_of_its_own() -> None:
-    usual = {name: getattr(Shape, name) for name in vars(Shape())}
+    usual = {name: getattr(Shape, name) for name in sizes_of(Shape())}
     assert command.name_of({**usual, "width": 8, "sessions": 64}) == "width8-sessions64"
     assert command.name_of({**usual, "max_message": 512}) == "width1-sessions1-maxmessage512"
     assert header(Shape()) != header(Shape(width=8))

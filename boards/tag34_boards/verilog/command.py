@@ -18,6 +18,7 @@ from ..timing.tools import version as tool_version
 from .emit import TOP, verilog
 from .header import header
 from .page import page
+from .sizes import sizes_of
 
 if TYPE_CHECKING:
     from tag34.cli import Subparsers
@@ -93,7 +94,7 @@ def files(shape: Shape, folder: Path) -> dict[str, str]:
     about = {
         "tag34": version(),
         "contract": CONTRACT_VERSION,
-        "parameters": vars(shape),
+        "parameters": sizes_of(shape),
         "tools": {name: tool_version(name) for name in ("amaranth", YOSYS)},
         "sha256": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in made.items()},
     }

@@ -13,6 +13,7 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.session.message_memory import ExternalBanks
 
 from ..timing.tools import YOSYS, run, tool
+from .sizes import sizes_of
 
 #: Name of the top module, and of its file.
 TOP = "tag34_core"
@@ -88,7 +89,7 @@ def verilog(shape: Shape, room: Path) -> str:
 
 def head(shape: Shape) -> str:
     """What the file begins with: what it is, and which of a linter's remarks are none."""
-    sizes = "\n".join(f"//   {name} = {value}" for name, value in vars(shape).items())
+    sizes = "\n".join(f"//   {name} = {value}" for name, value in sizes_of(shape).items())
     offs = "\n".join(f"/* verilator lint_off {name} */  // {why}" for name, why in LINT_OFF.items())
     what = "// tag34: the FIX session layer. Verilog-2001, made from Amaranth; PORTS.md tells what the ports are."
     return f"{what}\n{sizes}\n{offs}\n"

@@ -11,6 +11,8 @@ from tag34.contract import RECORD_FIELDS, REGISTERS
 from tag34.contract.axi import RECORD_BEAT_BITS, SEND_FIELDS, SEND_HEADER_BYTES
 from tag34_hdl.layouts import Shape
 
+from .sizes import sizes_of
+
 #: Enumerations, and what the names of their members begin with in C.
 ENUMS: dict[str, type[IntEnum]] = {
     "VERDICT": contract.Verdict,
@@ -39,7 +41,7 @@ def header(shape: Shape) -> str:
     sections = (
         (
             "Build parameters of this core: registers say the same.",
-            [(k.upper(), f"{v}u") for k, v in vars(shape).items()],
+            [(k.upper(), f"{v}u") for k, v in sizes_of(shape).items()],
         ),
         (
             "The first two registers of every core.",

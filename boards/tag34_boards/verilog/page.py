@@ -12,6 +12,7 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.session.message_memory import ExternalBanks, bank_words
 
 from .emit import LINT_OFF, TOP
+from .sizes import sizes_of
 
 RULES = """\
 - One clock. Streams: VALID never waits for READY, and what is offered stays until it is taken. READY does not depend
@@ -36,7 +37,7 @@ def page(shape: Shape) -> str:
     rows = [
         f"| `{port.name}` | {'in' if port.flow is In else 'out'} | {port.width} | {port.doc} |" for port in ports(shape)
     ]
-    sizes = [f"| {name} | {value} |" for name, value in vars(shape).items()]
+    sizes = [f"| {name} | {value} |" for name, value in sizes_of(shape).items()]
     words = shape.slots << ceil_log2(-(-shape.max_message // shape.width))  # a slot begins where its number says
     registers = [
         f"| 0x{4 * register.address:03x} | `{register.name}` | {register.access.value} | {register.doc} |"
