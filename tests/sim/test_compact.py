@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 
-from tag34.contract import REGISTERS, Access, Command, EventCode, Phase, Rule, to_bcd
+from tag34.contract import REGISTERS, Access, EventCode, Phase, Rule, to_bcd
 from tag34.device import DeliverRecord, EventRecord, MessageRecord, SentRecord, open_device
 from tag34.records import Decoder
 from tag34_hdl.layouts import Shape
-from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, encode
 from tag34_sim.selftest import selftest
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.verilator import VerilatedCore
-from tests.sim.bench import START_MS, Bench, Stage
-from tests.sim.conftest import SHARED
+from tests.sim.bench import Bench
 
 PEER = Peer()
 SMALL = {"window": 8, "max_message": 256, "hold": 2}
@@ -229,110 +227,6 @@ def test_records_wait_for_a_host_that_does_not_take_them(slow: VerilatedCore) ->
     slow.stalls(1, 0.0, 0.0)
     records = Decoder().feed(*slow.take())
     assert [record.rule for record in records if isinstance(record, MessageRecord)] == [Rule.R1] * 40
-
-
-# Where things wait inside the core. The tests of the others sweep a few cycles; here everything takes its time.
-
-
-@pytest.fixture
-def shared() -> Iterator[SimDevice]:
-    """Several sessions that share little memory."""
-    with open_device("sim:", compact=True, **SHARED) as device:
-        assert isinstance(device, SimDevice)
-        yield device
-
-
-@pytest.mark.rule("R15", "S6")
-@pytest.mark.parametrize("stall", [0.0, 0.9, 0.95])
-def test_S6_a_request_leaves_whole_or_not_at_all(small: SimDevice, stall: float) -> None:
-    """The new connection comes at every few cycles around that in which the request's first byte leaves."""
-    message = PEER.order(3)
-    left = {True: 0, False: 0}
-    small.stalls(34, 0.0, stall)
-    for cycles in range(8_000, 18_000, 83):
-        b = Bench(small)
-        small.set_next_out(0, 1)
-        small.core.receive(0, message)
-        small.core.run(cycles)
-        small.connect(0, phase=Phase.ACTIVE)
-        if not b.story():
-            continue  # the message had not come to its end
-        request = compose(PEER.config(), "2", 1, START_MS * 10**6, b"7=1\x0116=0\x01")
-        assert [record.data for record in b.sent] in ([request], []), f"after {cycles} cycles"
-        left[bool(b.sent)] += 1
-        assert b.state.next_out == len(b.sent) + 1
-        assert b.feed(b.order(2)) == ["request 1-0 R11", "R10 2 -> 1"], f"after {cycles} cycles"
-        assert b.requests[-1] == (1, 0)
-        small.disconnect(0)
-    assert left[True]
-    assert left[False]
-
-
-@pytest.mark.rule("R15", "R17", "S6")
-def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(shared: SimDevice) -> None:
-    peers = [Peer(sender=f"PEER{n}") for n in range(shared.info.sessions)]
-    dropped = set()
-    for cycles in range(10_000, 60_000, 997):
-        stage = Stage(shared)
-        lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
-        for n in range(len(peers)):
-            shared.set_next_out(n, 10**n)
-        shared.core.send(0, ord("D"), False, 0, encode([(58, "x" * 100)]))
-        for lane in lanes[1:]:
-            shared.core.receive(lane.session, lane.order(2))
-        shared.core.run(cycles)
-        shared.connect(3, phase=Phase.ACTIVE)
-        stories = [lane.story() for lane in lanes]
-        assert [lane.requests for lane in (lanes[1], lanes[2], lanes[4])] == [[(1, 0)]] * 3, f"after {cycles} cycles"
-        if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:
-            dropped.add(cycles)
-        for n, lane in enumerate(lanes):
-            assert [record.seq for record in lane.sent] == [10**n] * len(lane.sent)
-            assert lane.state.next_out == 10**n + len(lane.sent)
-        assert [record.msg_type for record in lanes[0].sent] == ["D"]
-        for lane in lanes:
-            shared.disconnect(lane.session)
-    assert dropped
-
-
-@pytest.mark.rule("R14")
-def test_R14_a_tick_at_any_time_of_a_message_that_moves_expected(shared: SimDevice) -> None:
-    """The timer has run out before it, or is started anew by it; never both."""
-    stories = set()
-    for cycles in range(6_000, 12_000, 211):
-        stage = Stage(shared)
-        lane = Bench(stage, 1, peer=PEER, resend_timeout=2)
-        assert lane.feed(lane.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
-        lane.wait(1)
-        shared.core.receive(1, lane.order(1))
-        shared.core.run(cycles)
-        shared.core.write(REGISTERS["TICK"].address, 1)
-        assert shared.core.run(1 << 20)
-        stories.add(tuple(lane.story()))
-        shared.disconnect(1)
-    moved = ("deliver 1", "R8 1 -> 2")
-    assert stories == {("request 1-0 R14", *moved), moved}
-
-
-@pytest.mark.rule("R14", "R17")
-def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(shared: SimDevice) -> None:
-    stage = Stage(shared)
-    lanes = [Bench(stage, n, peer=Peer(sender="ABCDE"[n]), resend_timeout=1) for n in range(5)]
-    quiet = lanes.pop()
-    quiet.feed(quiet.order(3))
-    for seq in range(1, 100):
-        for lane in lanes:
-            shared.core.receive(lane.session, lane.order(seq))
-    shared.core.run(20_000)
-    shared.core.write(REGISTERS["TICK"].address, 1)
-    shared.core.run(20_000)
-    assert quiet.story() == ["request 1-0 R14"]
-    shared.core.write(REGISTERS["SESSION"].address, quiet.session)
-    shared.core.write(REGISTERS["COMMAND"].address, Command.DISCONNECT)
-    assert quiet.phase is Phase.CLOSED
-    assert not shared.core.run(1), "and there are more bytes"
-    assert shared.core.run(1 << 24)
-    assert [lane.expected for lane in lanes] == [100] * 4
 
 
 @pytest.mark.rule("R16", "S3")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
 
 import pytest
 
@@ -23,19 +26,30 @@ TO_DECIDE = 4
 FIRST, SECOND = encode([(58, "x" * 150)]), encode([(58, "second")])
 
 
+#: The cores, in parameters that say how their sizes are and when it happens: the compact one takes its time.
+CORES = ["fast", "compact"]
+SMALL_COMPACT = {"compact": True, "window": 8, "max_message": 256, "hold": 2}
+SHARED_COMPACT = {"compact": True, **SHARED}
+
+
+@contextmanager
+def gateware_of(options: dict[str, Any]) -> Iterator[SimDevice]:
+    with open_device("sim:", **options) as opened:
+        assert isinstance(opened, SimDevice)
+        yield opened
+
+
 @pytest.fixture
 def gateware() -> Iterator[SimDevice]:
     """The gateware, of the default size."""
-    with open_device("sim:") as opened:
-        assert isinstance(opened, SimDevice)
+    with gateware_of({}) as opened:
         yield opened
 
 
 @pytest.fixture
 def many() -> Iterator[SimDevice]:
     """The gateware with several sessions."""
-    with open_device("sim:", **SHARED) as opened:
-        assert isinstance(opened, SimDevice)
+    with gateware_of(SHARED) as opened:
         yield opened
 
 
@@ -118,47 +132,63 @@ def test_S6_a_request_that_waits_is_dropped_with_its_connection_and_asked_again(
 
 
 @pytest.mark.rule("R15", "S6")
-def test_S6_a_request_leaves_whole_or_not_at_all(gateware: SimDevice) -> None:
+@pytest.mark.parametrize(
+    ("options", "sweep"),
+    [({}, range(len(PEER.order(3)) - 5, len(PEER.order(3)) + 35)), (SMALL_COMPACT, range(8_000, 18_000, 83))],
+    ids=CORES,
+)
+def test_S6_a_request_leaves_whole_or_not_at_all(options: dict[str, Any], sweep: range) -> None:
     """The new connection comes at every cycle around that in which the request's first byte leaves."""
-    message = PEER.order(3)
     left = {True: 0, False: 0}
-    for turn in range(120):
-        cycles = len(message) - 5 + turn % 40
-        gateware.stalls(turn, 0.0, [0.0, 0.9, 0.95][turn // 40])
-        b = Bench(gateware)
-        gateware.set_next_out(0, 1)
-        gateware.core.receive(0, message)
-        gateware.core.run(cycles)
-        gateware.connect(0, phase=Phase.ACTIVE)
-        if not b.story():
-            continue  # the message had not come to its end
-        request = compose(CONFIG, "2", 1, NOW, b"7=1\x0116=0\x01")
-        assert [record.data for record in b.sent] in ([request], []), f"after {cycles} cycles"
-        left[bool(b.sent)] += 1
-        assert b.state.next_out == len(b.sent) + 1
-        assert b.feed(b.order(2)) == ["request 1-0 R11", "R10 2 -> 1"]
-        assert b.sent[-1].data == compose(CONFIG, "2", len(b.sent), NOW, b"7=1\x0116=0\x01")
-        gateware.disconnect(0)
+    with gateware_of(options) as gateware:
+        for cycles, stall in product(sweep, (0.0, 0.9, 0.95)):
+            gateware.stalls(cycles, 0.0, stall)
+            b = Bench(gateware)
+            gateware.set_next_out(0, 1)
+            gateware.core.receive(0, PEER.order(3))
+            gateware.core.run(cycles)
+            gateware.connect(0, phase=Phase.ACTIVE)
+            if not b.story():
+                continue  # the message had not come to its end
+            request = compose(CONFIG, "2", 1, NOW, b"7=1\x0116=0\x01")
+            assert [record.data for record in b.sent] in ([request], []), f"after {cycles} cycles"
+            left[bool(b.sent)] += 1
+            assert b.state.next_out == len(b.sent) + 1
+            assert b.feed(b.order(2)) == ["request 1-0 R11", "R10 2 -> 1"], f"after {cycles} cycles"
+            assert b.requests[-1] == (1, 0)
+            assert b.sent[-1].data == compose(CONFIG, "2", len(b.sent), NOW, b"7=1\x0116=0\x01")
+            gateware.disconnect(0)
     assert left[True]
     assert left[False]
 
 
 @pytest.mark.rule("R14")
-def test_R14_a_tick_at_every_cycle_of_a_message_that_moves_expected(many: SimDevice) -> None:
+@pytest.mark.parametrize(
+    ("options", "sweep"),
+    [
+        (SHARED, range(len(PEER.order(1)) - 8, len(PEER.order(1)) + 40)),
+        (SHARED_COMPACT, range(6_000, 12_000, 211)),
+    ],
+    ids=CORES,
+)
+def test_R14_a_tick_at_every_cycle_of_a_message_that_moves_expected(options: dict[str, Any], sweep: range) -> None:
     """The timer has run out before it, or is started anew by it; never both."""
     stories = set()
-    for cycles in range(len(PEER.order(1)) - 8, len(PEER.order(1)) + 40):
-        stage = Stage(many)
-        lanes = [Bench(stage, n, peer=PEER, resend_timeout=2) for n in range(many.info.sessions)]
-        for lane in lanes:
-            assert lane.feed(lane.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
-            lane.wait(1)
-            many.core.receive(lane.session, lane.order(1))
-            many.core.run(cycles)
-            many.core.write(REGISTERS["TICK"].address, 1)
-            assert many.core.run(1 << 20)
-            stories.add(tuple(lane.story()))
-            many.disconnect(lane.session)
+    with gateware_of(options) as many:
+        # Of the compact core's sessions one will do: it takes them in no turns.
+        sessions = [1] if options.get("compact") else range(many.info.sessions)
+        for cycles in sweep:
+            stage = Stage(many)
+            for n in sessions:
+                lane = Bench(stage, n, peer=PEER, resend_timeout=2)
+                assert lane.feed(lane.order(3)) == ["request 1-0 R11", "R10 3 -> 1"]
+                lane.wait(1)
+                many.core.receive(lane.session, lane.order(1))
+                many.core.run(cycles)
+                many.core.write(REGISTERS["TICK"].address, 1)
+                assert many.core.run(1 << 20)
+                stories.add(tuple(lane.story()))
+                many.disconnect(lane.session)
     moved = ("deliver 1", "R8 1 -> 2")
     assert stories == {("request 1-0 R14", *moved), moved}
 
@@ -182,32 +212,37 @@ def test_R13a_a_request_that_waits_for_others_to_leave_starts_no_timer(many: Sim
 
 
 @pytest.mark.rule("R14", "R17")
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("beat_by_beat", [True, False])
-def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(width: int, beat_by_beat: bool) -> None:
+@pytest.mark.parametrize(
+    ("options", "size", "cycles"),
+    [
+        *(({**SHARED, "width": width}, size, 300) for width in WIDTHS for size in (width, None)),
+        (SHARED_COMPACT, None, 20_000),
+    ],
+)
+def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(
+    options: dict[str, Any], size: int | None, cycles: int
+) -> None:
     """Shortest messages of four sessions, one behind the other, or a beat of each in turn."""
-    with open_device("sim:", width=width, **SHARED) as many:
-        assert isinstance(many, SimDevice)
+    with gateware_of(options) as many:
         stage = Stage(many)
         lanes = [Bench(stage, n, peer=Peer(sender="ABCDE"[n], target="T"), resend_timeout=1) for n in range(5)]
         quiet = lanes.pop()
         quiet.feed(quiet.order(3))
         for seq in range(1, 100):
             messages = [frame(encode([(35, 0), (49, lane.peer.sender), (56, "T"), (34, seq)])) for lane in lanes]
-            size = width if beat_by_beat else len(messages[0])
-            for at in range(0, len(messages[0]), size):
+            for at in range(0, len(messages[0]), size or len(messages[0])):
                 for lane, message in zip(lanes, messages, strict=True):
-                    many.core.receive(lane.session, message[at : at + size])
-        many.core.run(200)
+                    many.core.receive(lane.session, message[at:][:size])
+        many.core.run(cycles)
         many.core.write(REGISTERS["TICK"].address, 1)
-        many.core.run(300)
+        many.core.run(cycles)
         assert quiet.story() == ["request 1-0 R14"]
         many.core.write(REGISTERS["SESSION"].address, quiet.session)
         many.core.write(REGISTERS["COMMAND"].address, Command.DISCONNECT)
-        many.core.run(300)
+        many.core.run(cycles)
         assert quiet.phase is Phase.CLOSED
         assert not many.core.run(1), "and there are more bytes"
-        assert many.core.run(1 << 20)
+        assert many.core.run(1 << 24)
         assert [lane.expected for lane in lanes] == [100] * 4
 
 
@@ -268,30 +303,36 @@ def test_S3_requests_of_many_sessions_go_before_all_messages_of_the_host(many: S
 
 
 @pytest.mark.rule("R15", "R17", "S6")
-def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(many: SimDevice) -> None:
-    peers = [Peer(sender=f"PEER{n}") for n in range(many.info.sessions)]
+@pytest.mark.parametrize(
+    ("options", "sweep"),
+    [(SHARED, range(90, 400, 6)), (SHARED_COMPACT, range(10_000, 60_000, 997))],
+    ids=CORES,
+)
+def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(options: dict[str, Any], sweep: range) -> None:
     dropped = set()
-    for cycles in range(90, 400, 6):
-        stage = Stage(many)
-        lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
-        for n in range(len(peers)):
-            many.set_next_out(n, 10**n)
-        give(many, "D", SECOND * 4)
-        for lane in lanes[1:]:
-            many.core.receive(lane.session, lane.order(2))
-        many.core.run(cycles)
-        many.connect(3, phase=Phase.ACTIVE)
-        stories = [lane.story() for lane in lanes]
-        assert stories[1:3] == [["request 1-0 R11", "R10 2 -> 1"]] * 2
-        assert [lane.requests for lane in (lanes[1], lanes[2], lanes[4])] == [[(1, 0)]] * 3, f"after {cycles} cycles"
-        if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:
-            dropped.add(cycles)
-        for n, lane in enumerate(lanes):
-            assert [record.seq for record in lane.sent] == [10**n] * len(lane.sent)
-            assert lane.state.next_out == 10**n + len(lane.sent)
-        assert [record.msg_type for record in lanes[0].sent] == ["D"]
-        for lane in lanes:
-            many.disconnect(lane.session)
+    with gateware_of(options) as many:
+        peers = [Peer(sender=f"PEER{n}") for n in range(many.info.sessions)]
+        for cycles in sweep:
+            stage = Stage(many)
+            lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
+            for n in range(len(peers)):
+                many.set_next_out(n, 10**n)
+            give(many, "D", SECOND * 4)
+            for lane in lanes[1:]:
+                many.core.receive(lane.session, lane.order(2))
+            many.core.run(cycles)
+            many.connect(3, phase=Phase.ACTIVE)
+            stories = [lane.story() for lane in lanes]
+            for n in (1, 2, 4):
+                assert lanes[n].requests == [(1, 0)], f"after {cycles} cycles"
+            if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:
+                dropped.add(cycles)
+            for n, lane in enumerate(lanes):
+                assert [record.seq for record in lane.sent] == [10**n] * len(lane.sent)
+                assert lane.state.next_out == 10**n + len(lane.sent)
+            assert [record.msg_type for record in lanes[0].sent] == ["D"]
+            for lane in lanes:
+                many.disconnect(lane.session)
     assert dropped
 
 

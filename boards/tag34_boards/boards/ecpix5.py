@@ -13,9 +13,9 @@ BOARD = Board(
     fpga="LFE5UM5G-85F",
     platform="amaranth_boards.ecpix5:ECPIX585Platform",
     toolchain=ECP5,
-    pll=Fraction(1, 2),
-    shape=Shape(width=1, sessions=16, window=64, max_message=4096, hold=45, clock_hz=50_000_000),
-    # What the FT2232H makes exactly, and 50 MHz divide to.
-    baud=2_000_000,
+    pll=Fraction(3, 4),
+    shape=Shape(width=1, sessions=16, window=64, max_message=4096, hold=45, clock_hz=75_000_000),
+    # What the FT2232H makes exactly, and 75 MHz divide to.
+    baud=3_000_000,
     loader="ecpix5",
 )

@@ -14,8 +14,8 @@ BOARD = Board(
     platform="amaranth_boards.ulx3s:ULX3S_85F_Platform",
     toolchain=ECP5,
     # 25 MHz divide to no baud rate above 1 MBaud that the FT231X makes.
-    pll=Fraction(2),
-    shape=Shape(width=1, sessions=16, window=64, max_message=4096, hold=45, clock_hz=50_000_000),
-    baud=2_000_000,
+    pll=Fraction(3),
+    shape=Shape(width=1, sessions=16, window=64, max_message=4096, hold=45, clock_hz=75_000_000),
+    baud=3_000_000,
     loader="ulx3s",
 )
