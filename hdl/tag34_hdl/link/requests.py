@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,7 +29,7 @@ class Requests(wiring.Component):
         forget: the bytes are no request; nothing is taken any more until the reset. Stays.
         rx, send_header, send_body, address, write, write_data, read, read_data, ready, idle: the core's.
 
-    Throughput: a byte per cycle at width 1; else one more per beat. A WRITE takes two more, a READ 14, or as long as a
+    Throughput: a cycle per byte, and one more per beat. A WRITE takes two more, a READ 14, or as long as a
         compact core takes.
     """
 
@@ -65,13 +65,11 @@ class Requests(wiring.Component):
         length = others[80:]
         value = others[64:]
         some = Signal()  # bytes follow
-        final = Signal()  # there is one more byte
         sends = Signal()
         m.d.comb += [
             self.address.eq(first),
             self.write_data.eq(value),
             some.eq(length != 0),
-            final.eq(length[1:] == 0),
             sends.eq(kind == Request.SEND.value),
             self.send_header.payload.session.eq(first),
             self.send_header.payload.msg_type.eq(others[:32]),
@@ -81,12 +79,18 @@ class Requests(wiring.Component):
         ]
         sizes = {request: sum(size for _, size in fields) for request, fields in REQUEST_FIELDS.items()}
 
-        # -- Beats
+        # -- Beats: full ones, but for the last one. They are kept: a long way into the core begins behind each.
+        words = Signal(8 * shape.width)
+        count = Signal(range(shape.width + 1))
         beat = Signal(shape.beat)
         offers = Signal()
         taken = Signal()
         m.d.comb += [
             beat.session.eq(first),
+            beat.data.eq(words),
+            beat.count.eq(count),
+            beat.last.eq(sends & ~some),
+            offers.eq((count == shape.width) | (~some & (count != 0))),
             taken.eq(offers & Mux(sends, self.send_body.ready, self.rx.ready)),
             self.rx.payload.eq(beat),
             self.rx.valid.eq(offers & ~sends),
@@ -170,52 +174,15 @@ class Requests(wiring.Component):
                 with m.If(self.send_header.ready):
                     m.next = "BYTES"
             with m.State("BYTES"):
-                if shape.width == 1:
-                    m.d.comb += [
-                        offers.eq(self.bytes.valid & some),
-                        self.bytes.ready.eq(taken),
-                        beat.data.eq(byte),
-                        beat.count.eq(1),
-                        beat.last.eq(sends & final),
+                with m.If(self.bytes.valid & self.bytes.ready):
+                    m.d.sync += [
+                        words.word_select(count[: len(count) - 1], 8).eq(byte),
+                        count.eq(count + 1),
+                        length.eq(length - 1),
                     ]
-                    with m.If(taken):
-                        m.d.sync += length.eq(length - 1)
-                        with m.If(final):
-                            m.next = "REQUEST"
-                    with m.If(~some):
-                        m.next = "REQUEST"
-                else:
-                    self._fill(m, beat, some, offers, taken, sends, length)
+                with m.If(taken):
+                    m.d.sync += count.eq(0)
+                m.d.comb += self.bytes.ready.eq(some & ~offers)
+                with m.If(~some & (taken | (count == 0))):
+                    m.next = "REQUEST"
         return m
-
-    def _fill(
-        self,
-        m: Module,
-        beat: Value,
-        some: Value,
-        offers: Signal,
-        taken: Value,
-        sends: Value,
-        length: Value,
-    ) -> None:
-        """Beats of several bytes: full ones, but for the last one."""
-        width = self.shape.width
-        words = Signal(8 * width)
-        count = Signal(range(width + 1))
-        m.d.comb += [
-            beat.data.eq(words),
-            beat.count.eq(count),
-            beat.last.eq(sends & ~some),
-            offers.eq((count == width) | (~some & (count != 0))),
-            self.bytes.ready.eq(some & ~offers),
-        ]
-        with m.If(self.bytes.valid & self.bytes.ready):
-            m.d.sync += [
-                words.word_select(count[: len(count) - 1], 8).eq(self.bytes.payload),
-                count.eq(count + 1),
-                length.eq(length - 1),
-            ]
-        with m.If(taken):
-            m.d.sync += count.eq(0)
-        with m.If(~some & (taken | (count == 0))):
-            m.next = "REQUEST"
