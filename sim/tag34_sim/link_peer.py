@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Final, Protocol
 
-from tag34.contract import RECORD_BYTES, REGISTERS, RecordKind
+from tag34.contract import RECORD_BYTES, RecordKind
 from tag34.contract.link import (
     DELIVER,
     LAST,
@@ -24,6 +24,8 @@ from tag34.link.packet import Info, Packet
 from tag34.link.streams import Streams
 from tag34.records import Message, unpack
 
+from .sim_device import identify
+
 #: Bytes of answers that may wait for the host before the core is held back.
 ANSWERS: Final = 4096
 
@@ -37,19 +39,15 @@ class ResettableCore(DeviceCore, Protocol):
 
 def info_of(core: DeviceCore, board: str = "model", build_id: bytes = bytes(8)) -> Info:
     """What a device with this core says of itself."""
-
-    def read(name: str) -> int:
-        return core.read(REGISTERS[name].address)
-
-    core.run(REST_CYCLES)
+    known = identify(core)
     return Info(
-        sessions=read("SESSIONS"),
-        window=read("WINDOW"),
-        max_message=read("MAX_MESSAGE"),
-        hold=read("HOLD"),
-        hold_limit=read("HOLD_LIMIT"),
-        width=read("WIDTH"),
-        clock_hz=read("CLOCK_HZ"),
+        sessions=known.sessions,
+        window=known.window,
+        max_message=known.max_message,
+        hold=known.hold,
+        hold_limit=known.hold_limit,
+        width=known.width,
+        clock_hz=known.clock_hz,
         capabilities=Capability.EARLY_GAP | Capability.CYCLES,
         build_id=build_id,
         board=board,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 from argparse import Namespace
 from typing import Any
 
@@ -18,6 +17,7 @@ from tag34_sim.counterparty import Counterparty, Hello
 from tag34_sim.demo import Pace, _pace, _take
 from tag34_sim.outcome import Outcome
 from tag34_sim.relay import Tally
+from tests.sim.compiler import needs_compiler
 
 KINDS = [
     "builtin",
@@ -28,8 +28,6 @@ KINDS = [
         ),
     ),
 ]
-
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no g++ to compile the gateware with")
 
 
 def run(capsys: pytest.CaptureFixture[str], *options: str, status: int = 0) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Link(wiring.Component):
         inbound: packets of the host.
         outbound: packets for the host.
 
-    Throughput: a byte in eight cycles inbound, one in ten outbound.
+    Throughput: a byte in eight cycles inbound, one in eleven outbound.
     """
 
     def __init__(
