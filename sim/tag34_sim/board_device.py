@@ -21,6 +21,8 @@ Shell = tuple[Shape, int, LinkInfo]
 GROUP = "tag34.boards"
 #: Bits per second of a pseudo-terminal: it has no wire.
 RATE = 3_000_000
+#: How many times more time than a real board it has for everything: others may use the processor, too.
+SLOWER = 20.0
 
 
 def shells() -> dict[str, Callable[[], Shell]]:
@@ -49,6 +51,6 @@ def open_board(rest: str, **options: object) -> LinkDevice:
     shape, divisor, info = boards[rest]()
     with ExitStack() as stack:
         port = stack.enter_context(board_on_pty(shape, divisor, info))
-        device = connect(port, (RATE,), "board", lambda: running.close())
+        device = connect(port, (RATE,), "board", lambda: running.close(), SLOWER)
         running = stack.pop_all()
     return device

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _RESEND_RETRIES = 20
 _LOGOUT_SECONDS = 5.0
 #: Bytes for finding out how fast a device is, and the bytes per second from which on it keeps up with the other side.
-_PROBE_BYTES = 100
+_PROBE_BYTES = 600
 _FAST = 5000.0
 
 Progress = Callable[[int], None]
@@ -134,9 +134,10 @@ def run(args: argparse.Namespace) -> int:
 def _is_slow(device: Device) -> bool:
     """Whether the device, a simulation that is not compiled perhaps, takes its time with bytes that lead nowhere."""
     seconds = []
-    for _ in range(3):
+    for _ in range(2):
         started = time.perf_counter()
         device.receive(0, bytes(_PROBE_BYTES))
+        device.poll()  # a board at the end of a wire has only then taken them
         seconds.append(time.perf_counter() - started)
     return _PROBE_BYTES / min(seconds) < _FAST
 

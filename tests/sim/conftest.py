@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tag34.device import Device, open_device
+from tag34.link import serial_port
 from tag34_hdl.layouts import Shape
 from tag34_hdl.link.packet import LinkInfo
 from tag34_sim.verilated_top import board_on_pty
@@ -40,10 +41,18 @@ SHARED = {"sessions": 5, "window": 8, "max_message": 256, "hold": 5, "hold_limit
 
 
 @pytest.fixture(scope="session")
-def board() -> Iterator[str]:
-    """The URL of a whole board in simulation, of the default size: a pseudo-terminal leads to the pins of its UART."""
+def simulated_board() -> Iterator[str]:
+    """The port of a whole board in simulation, of the default size: a pseudo-terminal leads to the pins of its UART."""
     with board_on_pty(Shape(clock_hz=12_000_000), divisor=4, info=LinkInfo(board="simulated")) as port:
-        yield f"serial:{port}"
+        yield port
+
+
+@pytest.fixture
+def board(simulated_board: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its URL. It has the time that it takes: how much of the processor it gets is no matter of these tests."""
+    for limit in ("PROBE", "HELLO", "SILENCE", "PATIENCE"):
+        monkeypatch.setattr(serial_port, limit, 60.0)
+    return f"serial:{simulated_board}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

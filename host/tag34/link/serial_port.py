@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from ..contract.link import PacketKind
 from ..device import DeviceError
-from .core import HELLO, LinkCore
+from .core import HELLO, PATIENCE, LinkCore
 from .device import LinkDevice
-from .endpoint import TIMEOUT, Endpoint
+from .endpoint import SILENCE, TIMEOUT, Endpoint
 from .frames import Deframer, encode
 from .packet import Info, Packet
 
@@ -140,13 +140,14 @@ def probe(
     transport: SerialTransport,
     rates: Sequence[int] = RATES,
     clock: Callable[[], float] = time.monotonic,
+    slower: float = 1.0,
 ) -> tuple[Info, int] | None:
     """What a board says of itself, and the rate at which it does; None if none answers. An open link session does not
-    notice. Takes PROBE seconds at most."""
+    notice. Takes PROBE seconds at most, times ``slower``."""
     for rate in rates:
         if not transport.set_rate(rate):
             continue
-        deadline = clock() + PROBE / len(rates)
+        deadline = clock() + PROBE * slower / len(rates)
         while (now := clock()) < deadline:
             transport.send(Packet(PacketKind.PROBE).encode())
             again = min(deadline, now + PROBE_AGAIN)
@@ -189,17 +190,22 @@ def open_serial(rest: str, *, baud: object = None, **options: object) -> LinkDev
 
 
 def connect(
-    path: str, rates: Sequence[int], scheme: str = "serial", closed: Callable[[], object] = lambda: None
+    path: str,
+    rates: Sequence[int],
+    scheme: str = "serial",
+    closed: Callable[[], object] = lambda: None,
+    slower: float = 1.0,
 ) -> LinkDevice:
     """The board on a serial port, at one of the ``rates``.
 
-    Parameters: ``scheme`` of the device's URL, ``closed`` is called once it is closed. Raises DeviceError, within two
-    seconds, if none answers.
+    Parameters: ``scheme`` of the device's URL; ``closed`` is called once it is closed; ``slower``, how many times more
+    time than a real board it has for everything. Raises DeviceError, within two seconds (times ``slower``), if none
+    answers.
     """
     started = time.monotonic()
     transport = SerialTransport(path, rates[-1])
     try:
-        found = probe(transport, rates)
+        found = probe(transport, rates, slower=slower)
         if found is None:
             tried = ", ".join(map(str, rates))
             raise DeviceError(f"no tag34 board answers on serial port {path} (tried {tried} bits per second)")
@@ -207,8 +213,9 @@ def connect(
         info.check()
         # All that may be under way in both directions, and what adapters and operating systems add.
         timeout = TIMEOUT + 2 * SEND_WINDOW * _BYTE_BITS / rate
-        endpoint = Endpoint(time.monotonic(), send_window=SEND_WINDOW, timeout=timeout)
-        core = LinkCore(transport, endpoint, hello=HELLO - (time.monotonic() - started))
+        endpoint = Endpoint(time.monotonic(), send_window=SEND_WINDOW, timeout=timeout, silence=SILENCE * slower)
+        left = HELLO * slower - (time.monotonic() - started)
+        core = LinkCore(transport, endpoint, hello=left, patience=PATIENCE * slower)
         name = info.board or "a board"
         return LinkDevice(core, scheme, f"{name} on {path}, {rate} bits per second", closed)
     except BaseException:
