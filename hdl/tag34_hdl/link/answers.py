@@ -54,18 +54,19 @@ class Answers(wiring.Component):
         m = Module()
         shape = self.shape
         put = Signal.like(self.written)
-        put_next = Signal.like(self.written)
+        free = Signal.like(self.written)
         room = Signal()
         puts = Signal()  # if there is room
         at = Signal(range(RECORD_BYTES))
         m.d.comb += [
-            put_next.eq(put + 1),
-            room.eq(put_next != self.acked),
+            free.eq(self.acked - put - 1),
             self.write.eq(puts & room),
             self.write_address.eq(put),
         ]
+        # Room for two is room for one in the next cycle. A long way into the core begins here.
+        m.d.sync += room.eq(free[1:] != 0)
         with m.If(puts & room):
-            m.d.sync += put.eq(put_next)
+            m.d.sync += put.eq(put + 1)
 
         is_tx = Signal()  # the message at hand, or the one before
         beat = Signal(shape.beat)
