@@ -54,16 +54,23 @@ class Clock(wiring.Component):
         m.d.sync += counts.eq(self.run & (settle[1:] == 0) & ~self.load)
 
         # Whole nanoseconds of a cycle, and the fraction in units of 1 / clock_hz ns.
-        # `fraction` and `extra` are those of the step that is ready in `next_nano`.
+        # `extra` is that of the step that is ready in `next_nano`; `extra_next` and `fraction` are those of the step
+        # behind it, known a step early as well: they are a path of their own.
         whole, part = divmod(1_000_000_000, self.clock_hz)
+        second, rest = divmod(2 * part, self.clock_hz)
         extra = Signal()
-        extra_next = Signal()
+        extra_next = Signal(init=second)
         if part:
-            fraction = Signal(range(self.clock_hz), init=part)
+            fraction = Signal(range(self.clock_hz), init=rest)
             total = fraction + part
-            m.d.comb += extra_next.eq(total >= self.clock_hz)
+            over = Signal()
+            m.d.comb += over.eq(total >= self.clock_hz)
             with m.If(counts):
-                m.d.sync += [fraction.eq(Mux(extra_next, total - self.clock_hz, total)), extra.eq(extra_next)]
+                m.d.sync += [
+                    fraction.eq(Mux(over, total - self.clock_hz, total)),
+                    extra_next.eq(over),
+                    extra.eq(extra_next),
+                ]
 
         # The sum is made one cycle ahead, so that its carry is a register when it goes up.
         next_nano = Signal(12)
