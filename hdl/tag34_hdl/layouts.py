@@ -53,14 +53,18 @@ class Shape:
     compact: bool = False
 
     def __post_init__(self) -> None:
-        if self.width not in (1, 2, 4, 8):
+        for name in ("width", "sessions", "window", "max_message", "hold", "hold_limit", "clock_hz"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ValueError(f"{name} must be a whole number, not {value!r}")
+        if not isinstance(self.compact, bool):
+            raise ValueError(f"compact must be True or False, not {self.compact!r}")
+        if self.width not in contract.WIDTHS:
             raise ValueError(f"width must be 1, 2, 4 or 8, not {self.width}")
-        if not 1 <= self.sessions <= 1024:
-            raise ValueError(f"sessions must be 1 to 1024, not {self.sessions}")
-        if not 2 <= self.window <= 1024:
-            raise ValueError(f"window must be 2 to 1024 numbers, not {self.window}")
-        if not 64 <= self.max_message <= 65536:
-            raise ValueError(f"max_message must be 64 to 65536 bytes, not {self.max_message}")
+        for name, (least, most) in contract.SIZE_LIMITS.items():
+            if not least <= getattr(self, name) <= most:
+                unit = {"window": " numbers", "max_message": " bytes"}.get(name, "")
+                raise ValueError(f"{name} must be {least} to {most}{unit}, not {getattr(self, name)}")
         hold, hold_limit = contract.hold_shares(self.sessions, self.window, self.hold, self.hold_limit)
         object.__setattr__(self, "hold", hold)
         object.__setattr__(self, "hold_limit", hold_limit)

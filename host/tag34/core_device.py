@@ -142,7 +142,10 @@ class CoreDevice(CheckedDevice):
     def _state(self, session: int) -> SessionState:
         numbers = (f"{name}_{half}" for name in ("EXPECTED", "HIGHEST", "NEXT_OUT") for half in ("LO", "HI"))
         _, state, *halves = self._exchange(*_selected(session), "STATE", *numbers)
-        expected, highest, next_out = (from_bcd(low | high << 32) for low, high in _pairs(halves))
+        try:
+            expected, highest, next_out = (from_bcd(low | high << 32) for low, high in _pairs(halves))
+        except ValueError as error:
+            raise DeviceError(f"the device shows a sequence number that is none: {error}") from None
         return SessionState(
             phase=Phase(state & 3),
             may_request=bool(state & 4),

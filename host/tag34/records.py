@@ -42,7 +42,8 @@ class Decoder:
         self._sent: deque[Message] = deque()
 
     def feed(self, records: bytes, deliveries: Iterable[Message], sent: Iterable[Message]) -> list[Record]:
-        """What is complete, in order. Raises DeviceError where records and bytes do not fit together."""
+        """What is complete, in order. Raises DeviceError where records and bytes do not fit together, and for a record
+        that no device of this version makes."""
         if len(records) % RECORD_BYTES:
             raise DeviceError(f"{len(records)} bytes are no whole number of records")
         self._records.extend(unpack(records[at : at + RECORD_BYTES]) for at in range(0, len(records), RECORD_BYTES))
@@ -50,7 +51,10 @@ class Decoder:
         self._sent.extend(sent)
         done: list[Record] = []
         while self._records:
-            record = self._decode(self._records[0])
+            try:
+                record = self._decode(self._records[0])
+            except ValueError as error:
+                raise DeviceError(f"the device has made a record that is none: {error}") from None
             if record is None:
                 break
             self._records.popleft()

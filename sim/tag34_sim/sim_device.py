@@ -124,8 +124,9 @@ def open_sim(
         shape = Shape(
             width=width,
             sessions=sessions,
-            window=max(2, window),
-            max_message=max(64, max_message),
+            # The smallest that can be built; a device may have more than is asked for.
+            window=max(2, window) if isinstance(window, int) else window,
+            max_message=max(64, max_message) if isinstance(max_message, int) else max_message,
             hold=hold,
             hold_limit=hold_limit,
             compact=compact,

@@ -44,6 +44,7 @@ def test_it_is_found_by_its_url() -> None:
             "options width, sessions, .*, hold, hold_limit, compact, not bogus, colour",
         ),
         ("sim:", {"sessions": 1025}, "sim: sessions must be 1 to 1024, not 1025"),
+        ("sim:", {"window": "many"}, "sim: window must be a whole number, not 'many'"),
         ("sim:", {"window": 5000}, "sim: window must be 2 to 1024 numbers, not 5000"),
         ("sim:", {"max_message": 1 << 20}, "sim: max_message must be 64 to 65536 bytes, not 1048576"),
     ],
@@ -322,6 +323,22 @@ def test_records_and_bytes_that_do_not_fit_are_an_error() -> None:
         Decoder().feed(b"x", [], [])
     with pytest.raises(DeviceError, match="delivery of 3 bytes, its record says 5"):
         Decoder().feed(raw_record(kind=RecordKind.DELIVER, length=5), [(0, b"8=F")], [])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": RecordKind.MESSAGE, "code": 99},
+        {"kind": RecordKind.EVENT, "code": 60},
+        {"kind": RecordKind.EVENT, "code": 1, "rule": 99},
+        {"kind": RecordKind.MESSAGE, "code": 1, "flags": 1, "seq": 0xFFFFFFFFFF},
+    ],
+)
+def test_a_record_that_no_device_makes_is_an_error_and_stays_one(fields: dict[str, int]) -> None:
+    decoder = Decoder()
+    for more in (raw_record(**fields), b""):
+        with pytest.raises(DeviceError, match="a record that is none"):
+            decoder.feed(more, [], [])
 
 
 @pytest.mark.rule("R17")

@@ -322,6 +322,16 @@ def default_fraction(begin_string: str) -> int:
     return 0 if begin_string in ("FIX.4.0", "FIX.4.1") else 3
 
 
+#: Bytes per beat of a device's streams.
+WIDTHS: Final = (1, 2, 4, 8)
+#: Smallest and largest size that a device can have.
+SIZE_LIMITS: Final[dict[str, tuple[int, int]]] = {
+    "sessions": (1, 1024),
+    "window": (2, 1024),  # numbers
+    "max_message": (64, 65536),  # bytes
+}
+
+
 def hold_shares(sessions: int, window: int, hold: int = 0, hold_limit: int = 0) -> tuple[int, int]:
     """Messages held at a time: (over all sessions, by one session at most).
 

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from ..contract import CONTRACT_VERSION, DEVICE_ID
+from ..contract import CONTRACT_VERSION, DEVICE_ID, SIZE_LIMITS, WIDTHS, hold_shares
 from ..contract.link import (
     CRC_BYTES,
     INFO_BYTES,
@@ -134,6 +134,14 @@ class Info:
                 raise DeviceError(
                     f"the board speaks {what} version {theirs}, this tag34 speaks {ours}: load gateware of this version"
                 )
-        for name in ("sessions", "window", "max_message", "width", "max_payload"):
-            if getattr(self, name) < 1:
-                raise DeviceError(f"the board says that it has {name} = 0")
+        for name, (least, most) in {**SIZE_LIMITS, "max_payload": (1, 0xFFFF)}.items():
+            if not least <= getattr(self, name) <= most:
+                raise DeviceError(f"the board says that it has {name} = {getattr(self, name)}")
+        if self.width not in WIDTHS:
+            raise DeviceError(f"the board says that it has width = {self.width}")
+        try:
+            if self.hold < 1:
+                raise ValueError(f"hold must be 1 or more, not {self.hold}")
+            hold_shares(self.sessions, self.window, self.hold, self.hold_limit)
+        except ValueError as error:
+            raise DeviceError(f"the board says of itself what cannot be: {error}") from None

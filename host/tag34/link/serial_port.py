@@ -19,11 +19,11 @@ from .frames import Deframer, encode
 from .packet import Info, Packet
 
 #: Rates that are tried where none is named, the likeliest first.
-RATES: Final = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
-#: Seconds that a board has for its answer to a PROBE, over all rates that are tried. With seven of them this is 180 ms
+RATES: Final = (3_000_000, 4_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 230_400, 115_200)
+#: Seconds that a board has for its answer to a PROBE, over all rates that are tried. With eight of them this is 160 ms
 #: for each: an INFO takes 10 ms at the slowest, a USB adapter holds it back for 16 ms, and there is time for a second
 #: try.
-PROBE: Final = 1.26
+PROBE: Final = 1.28
 #: Seconds between two PROBEs.
 PROBE_AGAIN: Final = 0.08
 #: Seconds that a port may take to accept a packet.

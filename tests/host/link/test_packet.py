@@ -90,6 +90,14 @@ def test_an_info_of_rubbish_is_harmless(rng: random.Random) -> None:
         ({"link_version": 7}, f"speaks link version 7, this tag34 speaks {LINK_VERSION}"),
         ({"contract_version": 2}, f"speaks contract version 2, this tag34 speaks {CONTRACT_VERSION}"),
         ({"sessions": 0}, "says that it has sessions = 0"),
+        ({"sessions": 1025}, "says that it has sessions = 1025"),
+        ({"window": 1}, "says that it has window = 1"),
+        ({"max_message": 1 << 31}, "says that it has max_message = 2147483648"),
+        ({"max_payload": 0}, "says that it has max_payload = 0"),
+        ({"width": 3}, "says that it has width = 3"),
+        ({"hold": 0}, "says of itself what cannot be: hold must be 1 or more, not 0"),
+        ({"hold": 1 << 20}, "says of itself what cannot be: hold must be 1 to"),
+        ({"hold_limit": 65535}, "says of itself what cannot be: hold_limit must be 1 to hold"),
     ],
 )
 def test_what_cannot_be_talked_to(changed: dict[str, int], message: str) -> None:
