@@ -52,6 +52,7 @@ def board(simulated_board: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """Its URL. It has the time that it takes: how much of the processor it gets is no matter of these tests."""
     for limit in ("PROBE", "HELLO", "SILENCE", "PATIENCE"):
         monkeypatch.setattr(serial_port, limit, 60.0)
+    monkeypatch.setattr(serial_port, "TIMEOUT", 5.0)
     return f"serial:{simulated_board}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import select
 import time
@@ -35,7 +36,7 @@ _BYTE_BITS: Final = 10
 
 
 class SerialTransport:
-    """Packets on a serial port, which nobody else has open.
+    """Packets on a serial port, which nobody else has open. Once it is closed the port is set as it was before.
 
     Parameters: ``path`` of the port; ``rate``, bits per second.
 
@@ -45,8 +46,10 @@ class SerialTransport:
     def __init__(self, path: str, rate: int):
         self.path = path
         self._deframer = Deframer()
+        serial = require()
         with self._clear("cannot be opened"):
-            self._port = require().Serial(path, rate, timeout=0, write_timeout=WRITE, exclusive=True)
+            self._before = _settings(path)
+            self._port = serial.Serial(path, rate, timeout=0, write_timeout=WRITE, exclusive=True)
 
     def set_rate(self, rate: int) -> bool:
         """Go on with another rate; False if the port cannot do that. What has come before is dropped."""
@@ -80,6 +83,11 @@ class SerialTransport:
 
     def close(self) -> None:
         """Give the port back."""
+        import termios
+
+        with contextlib.suppress(DeviceError), self._clear("broke"):
+            if self._port.is_open:
+                termios.tcsetattr(self._port.fileno(), termios.TCSANOW, self._before)
         with contextlib.suppress(DeviceError), self._clear("broke"):
             self._port.close()
 
@@ -102,6 +110,17 @@ class SerialTransport:
 
 class _Unsupported(DeviceError):
     """The port cannot do what was asked of it."""
+
+
+def _settings(path: str) -> list[Any]:
+    """How a port is set: a terminal of somebody else's, perhaps, that is only asked whether it is a board."""
+    import termios
+
+    port = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        return termios.tcgetattr(port)
+    finally:
+        os.close(port)
 
 
 def require() -> Any:
@@ -127,6 +146,7 @@ def _reason(error: Exception) -> str:
         errno.EBUSY: "it is in use",
         errno.EAGAIN: "it is in use",
         errno.ENOTTY: "it is no serial port",
+        errno.EISDIR: "it is no serial port",
         errno.EINVAL: "it is no serial port, or cannot be set like that",
     }
     for code in codes:
@@ -168,7 +188,7 @@ def rates_of(baud: object) -> Sequence[int]:
         rate = int(str(baud))
     except ValueError:
         rate = 0
-    if rate < 1:
+    if not 1 <= rate < 1 << 31:
         raise DeviceError(f"serial: baud must be a number of bits per second, not {baud!r}")
     return (rate,)
 
@@ -212,7 +232,7 @@ def connect(
         info, rate = found
         info.check()
         # All that may be under way in both directions, and what adapters and operating systems add.
-        timeout = TIMEOUT + 2 * SEND_WINDOW * _BYTE_BITS / rate
+        timeout = slower * (TIMEOUT + 2 * SEND_WINDOW * _BYTE_BITS / rate)
         endpoint = Endpoint(time.monotonic(), send_window=SEND_WINDOW, timeout=timeout, silence=SILENCE * slower)
         left = HELLO * slower - (time.monotonic() - started)
         core = LinkCore(transport, endpoint, hello=left, patience=PATIENCE * slower)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import termios
@@ -129,6 +130,22 @@ def test_a_neighbour_that_talks_without_end_is_a_clear_error(what: str, rng: ran
             open_line(at, baud=115200)
 
 
+def test_a_port_of_somebody_else_is_left_as_it_was() -> None:
+    with line(login) as at:
+        port = os.open(at.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            settings = termios.tcgetattr(port)
+            settings[1] |= termios.OPOST
+            settings[3] |= termios.ECHO | termios.ICANON
+            settings[4] = settings[5] = termios.B9600
+            termios.tcsetattr(port, termios.TCSANOW, settings)
+            before = termios.tcgetattr(port)
+            assert not command.ask(at.path, (115200,))[1]
+            assert termios.tcgetattr(port) == before
+        finally:
+            os.close(port)
+
+
 def test_a_hello_to_nobody_ends_within_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a clock that goes on only where something is waited for."""
     now = 0.0
@@ -209,6 +226,8 @@ def test_ports_that_are_none(tmp_path: Path) -> None:
         open_device("serial:/dev/no-such-port")
     file = tmp_path / "file"
     file.write_text("")
+    with pytest.raises(DeviceError, match=f"serial port {tmp_path} cannot be opened: it is no serial port"):
+        open_device(f"serial:{tmp_path}")
     with pytest.raises(DeviceError, match=f"serial port {file} cannot be opened: it is no serial port"):
         open_device(f"serial:{file}")
     with pytest.raises(DeviceError, match="cannot be opened"):
