@@ -20,8 +20,8 @@ def register(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "devices",
         help="list the boards that answer on serial ports",
-        description="Ask every serial port, and those named, whether a board is there: whatever is behind it gets a few "
-        "bytes, at each rate. An open link session does not notice. Exit status 1 if none answers.",
+        description="Ask every serial port, and those named, whether a board is there: whatever is behind one gets a "
+        "few bytes, at each rate. An open link session does not notice. Exit status 1 if none answers.",
     )
     parser.add_argument("ports", nargs="*", metavar="PORT", help="a port beside those that are found")
     parser.add_argument("--baud", help="bits per second (default: all that a board may use)")
