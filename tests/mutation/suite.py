@@ -31,8 +31,9 @@ def concerns(item: pytest.Item) -> bool:
         return False
     parameters: dict[str, Any] = item.callspec.params if hasattr(item, "callspec") else {}
     url, options = parameters.get("device") or parameters.get("stage") or ("sim:", {"width": 1})
-    widths = options.get("width"), parameters.get("width", 1), parameters.get("made", 1)
-    return bool(url == "sim:" and widths == (1, 1, 1))
+    of_test = parameters.get("options", {})
+    widths = options.get("width"), of_test.get("width", 1), parameters.get("width", 1), parameters.get("made", 1)
+    return bool(url == "sim:" and widths == (1, 1, 1, 1) and not of_test.get("compact"))
 
 
 def file_of(test: str) -> str:

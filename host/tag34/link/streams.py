@@ -13,6 +13,8 @@ from .packet import Packet
 
 #: The largest ``window`` that a packet can tell.
 MAX_WINDOW: Final = 0xFFFF
+#: Seconds up to which the time grows after which something is sent again.
+LONGEST: Final = 1.0
 _HALF: Final = 1 << 31
 
 
@@ -35,6 +37,8 @@ class Streams:
         token: of the link session.
         room: bytes that can wait to be read, at most MAX_WINDOW.
         timeout: seconds after which something unacknowledged is sent again: more than all that may be under way takes.
+            Twice as long after each time that it was too short or in vain, up to LONGEST; and then one packet is sent
+            until there is an answer: a wire that is slower than thought is not filled with what it carries already.
         max_payload: bytes in a packet that is sent.
         send_window: bytes that may be under way at a time, beside what the other side has room for.
         window: what the other side has room for until it says so itself.
@@ -62,6 +66,9 @@ class Streams:
         self._base = self._next = self._top = 0
         self._window = window
         self._deadline: float | None = None
+        self._patience = timeout
+        self._careful = False
+        self._doubtful = 0  # an acknowledgement up to here may be one of what was sent first, or of what was sent again
         # The other side's.
         self._in = bytearray()
         self._expected = 0
@@ -153,8 +160,12 @@ class Streams:
             self._base += moved
             self._next = max(self._next, self._base)
             self._deadline = None  # _arm starts it anew
+            self._careful = False
+            if self._base > self._doubtful:
+                self._patience = self.timeout
         if packet.flags & PacketFlag.GO_BACK:
             self._next = self._base
+            self._careful = False
         self._arm(now)
 
     def outgoing(self, now: float) -> list[Packet]:
@@ -163,7 +174,10 @@ class Streams:
         if self._deadline is not None and now >= self._deadline:
             self.counts.timeouts += 1
             self._next = self._base
-            self._deadline = now + self.timeout
+            self._doubtful = self._top
+            self._careful = True
+            self._patience = max(self._patience, min(2 * self._patience, LONGEST))
+            self._deadline = now + self._patience
             if not self._sendable:
                 self._ask = True
         packets = []
@@ -191,13 +205,15 @@ class Streams:
         """Bytes of the next packet with a payload."""
         under_way = self._next - self._base
         room = min(self._window, self._send_window) - under_way
+        if self._careful and under_way:
+            return 0
         return max(0, min(self._max_payload, room, len(self._out) - under_way))
 
     def _arm(self, now: float) -> None:
         if not self._out:
             self._deadline = None
         elif self._deadline is None:
-            self._deadline = now + self.timeout
+            self._deadline = now + self._patience
 
     def _packet(self, payload: bytes) -> Packet:
         flags = PacketFlag(0)

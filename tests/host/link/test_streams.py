@@ -172,3 +172,53 @@ def test_hostile_packets_change_nothing(rng: random.Random) -> None:
         left.feed(Packet(PacketKind.DATA, 1, seq, ack, rng.randrange(1 << 16), payload=rng.randbytes(20)), 0.0)
     assert left.read() == b""
     assert left.unacknowledged == 500
+
+
+def test_the_time_doubles_until_something_new_is_acknowledged() -> None:
+    left, right = (Streams(1, room=1000, timeout=0.2, window=1000) for _ in range(2))
+    left.write(b"abc")
+    (first,) = left.outgoing(0.0)
+    sent_again = []
+    for _ in range(6):
+        due = left.next_time()
+        assert due is not None
+        sent_again.append(due)
+        assert payloads(left.outgoing(due)) == [(0, b"abc")]
+    assert sent_again == pytest.approx([0.2, 0.6, 1.4, 2.4, 3.4, 4.4]), "a second at the most"
+    right.feed(first, 4.5)
+    (answer,) = right.outgoing(4.5)
+    left.feed(answer, 4.5)
+    left.write(b"def")
+    (fresh,) = left.outgoing(5.0)
+    assert left.next_time() == pytest.approx(6.0), "which of them was acknowledged is not known"
+    right.feed(fresh, 5.1)
+    (answer,) = right.outgoing(5.1)
+    left.feed(answer, 5.1)
+    left.write(b"ghi")
+    left.outgoing(6.0)
+    assert left.next_time() == pytest.approx(6.2)
+
+
+def test_a_wire_that_is_slower_than_thought_is_not_filled_with_what_it_carries() -> None:
+    """It takes longer for a packet than the timer."""
+    rate, window, total = 1000, 4096, 100_000
+    left = Streams(1, room=window, timeout=0.2, window=window, send_window=window)
+    right = Streams(1, room=window, timeout=0.2)
+    left.write(bytes(total))
+    wire: list[tuple[float, Packet]] = []  # when each comes out at the other end
+    now = free = 0.0
+    taken = 0
+    while left.unacknowledged:
+        for packet in left.outgoing(now):
+            free = max(free, now) + len(packet.payload) / rate
+            wire.append((free, packet))
+        due = [time for time in (wire[0][0] if wire else None, left.next_time()) if time is not None]
+        now = max(now, min(due))
+        while wire and wire[0][0] <= now:
+            right.feed(wire.pop(0)[1], now)
+            taken += len(right.read())
+            for answer in right.outgoing(now):
+                left.feed(answer, now)
+        assert free - now < 5 * window / rate, "what waits in the wire stays bounded"
+    assert taken == total
+    assert now < 6 * total / rate
