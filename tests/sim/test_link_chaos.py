@@ -1,0 +1,173 @@
+"""The host's driver and a compiled board with bad wires between them, resets of either, and cables that are pulled.
+
+Each test is decided by its ``case``, but for those on a pseudo-terminal, where the operating system has its say.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tag34.device import Device, DeviceError, open_device
+from tag34.link.core import LinkCore
+from tag34.link.device import LinkDevice
+from tag34.link.endpoint import SILENCE, Endpoint
+from tag34_boards.bitstream.shells import shells
+from tag34_sim.board_chaos import BoardTransport
+from tag34_sim.chaos import PERFECT, Faults, PacketWire
+from tag34_sim.verilated_top import VerilatedBoard, plugged
+from tests.sim.compiler import needs_compiler
+from tests.sim.link_life import Life
+
+pytestmark = needs_compiler
+
+#: A fifth of the frames is lost, a tenth doubled, and so on.
+BAD = Faults(lost=0.2, doubled=0.1, late=0.15, late_by=0.02, damaged=0.1)
+#: Seconds after which the host sends again: more than all that may be under way takes.
+TIMEOUT = 0.05
+#: Times that somebody fails in a life.
+FAILURES = 3
+
+
+@pytest.fixture
+def board() -> Iterator[VerilatedBoard]:
+    with VerilatedBoard(*shells()["icebreaker"]()) as board:
+        yield board
+
+
+class Cable(PacketWire):
+    """A wire that is not plugged in from second ``pulled`` to ``back``."""
+
+    pulled = back = 0.0
+
+    def send(self, packet: bytes, now: float) -> None:
+        self.cut = self.pulled <= now < self.back
+        super().send(packet, now)
+
+
+class Bench:
+    """A board on two wires, and hosts that come and go.
+
+    Members: ``hosts``; ``board_fails``, ``host_fails``: how often each of them is still to be reset, somewhere in a
+    packet.
+    """
+
+    def __init__(self, board: VerilatedBoard, case: int, faults: Faults = PERFECT):
+        self.rng = random.Random(case)
+        self.there, self.back = Cable(self.rng, faults), Cable(self.rng, faults)
+        self.wire = BoardTransport(board, self.there, self.back)
+        self.silence = SILENCE
+        self.hosts: list[LinkCore] = []
+        self.board_fails = self.host_fails = 0
+
+    def open(self) -> LinkDevice:
+        if self.board_fails and (not self.host_fails or self.rng.random() < 0.5):
+            self.board_fails -= 1
+            self.wire.end.reset_at = self.wire.end.carried + self.rng.randrange(20, 4000)
+        elif self.host_fails:
+            self.host_fails -= 1
+            self.wire.host_dies_at = self.wire.sent + self.rng.randrange(2000)
+        token = self.rng.randrange(1, 1 << 32)
+        endpoint = Endpoint(self.wire.now, timeout=TIMEOUT, silence=self.silence, token=lambda: token)
+        self.hosts.append(LinkCore(self.wire, endpoint, clock=self.wire.clock))
+        return LinkDevice(self.hosts[-1], "board")
+
+    def life(self, **options: int) -> Life:
+        return Life(self.rng, self.open, self.wire.clock, **options)
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_everything_arrives_over_a_bad_wire(board: VerilatedBoard, case: int) -> None:
+    bench = Bench(board, case, BAD)
+    life = bench.life(reports=20, orders=8)
+    life.play()
+    assert life.lost > 0
+    assert bench.hosts[0].endpoint.counts.again > 0
+    assert bench.hosts[0].endpoint.counts.dropped > 0
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_a_board_that_is_reset(board: VerilatedBoard, case: int) -> None:
+    bench = Bench(board, case)
+    bench.board_fails = FAILURES
+    life = bench.life(restarts=FAILURES)
+    life.play()
+    resets = bench.wire.end.resets
+    assert len(life.failures) == len(resets) > 0
+    for (failed, why), reset in zip(life.failures, resets, strict=True):
+        assert why == "the board was reset, or somebody else opened it: the link session is gone; open it again"
+        assert failed - reset < 1.0
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_a_host_that_comes_to_a_sudden_end(board: VerilatedBoard, case: int) -> None:
+    bench = Bench(board, case)
+    bench.host_fails = FAILURES
+    life = bench.life(restarts=FAILURES)
+    life.play()
+    assert [why for _, why in life.failures] == ["the host died"] * FAILURES
+
+
+@pytest.mark.parametrize("case", range(2))
+def test_resets_of_both_over_a_bad_wire(board: VerilatedBoard, case: int) -> None:
+    bench = Bench(board, case, BAD)
+    bench.board_fails = bench.host_fails = 2
+    life = bench.life(reports=15, orders=6, restarts=4)
+    life.play()
+    assert len(life.failures) >= 2
+
+
+def test_a_cable_that_is_plugged_in_again_in_time(board: VerilatedBoard) -> None:
+    bench = Bench(board, 1)
+    for cable in (bench.there, bench.back):
+        cable.pulled, cable.back = 0.1, 0.6
+    bench.life().play()
+    assert bench.hosts[0].endpoint.counts.timeouts > 3
+
+
+def test_a_cable_that_is_pulled_for_longer(board: VerilatedBoard) -> None:
+    bench = Bench(board, 1)
+    bench.silence = 0.5
+    for cable in (bench.there, bench.back):
+        cable.pulled, cable.back = 0.1, 1.0
+    life = bench.life(restarts=1)
+    life.play()
+    ((when, why),) = life.failures
+    assert why == "the board does not answer any more: nothing was heard of it for 0.5 s"
+    assert when < 0.1 + 0.5 + 0.2
+
+
+@pytest.mark.parametrize("case", range(3))
+def test_a_port_that_goes_and_comes(board: VerilatedBoard, case: int, tmp_path: Path) -> None:
+    """The cable is pulled in the middle of things; the board keeps its power, or has been without."""
+    rng = random.Random(case)
+    port = tmp_path / "port"
+    pulled = 0
+    with ExitStack() as cable:
+
+        def opened() -> Device:
+            nonlocal pulled
+            cable.close()
+            if pulled:
+                with pytest.raises(DeviceError, match=f"serial port {port} cannot be opened: there is no such port"):
+                    open_device(f"serial:{port}")
+                port.unlink()
+                if rng.random() < 0.5:
+                    board.reset()
+            pulled += 1
+            limit = rng.randrange(100, 3000) if pulled <= FAILURES else None
+            os.symlink(cable.enter_context(plugged(board, limit)), port)
+            return open_device(f"serial:{port}", baud=3_000_000)
+
+        life = Life(rng, opened, time.monotonic, restarts=FAILURES)
+        life.play()
+    assert len(life.failures) == FAILURES
+    for _, why in life.failures:
+        assert why.startswith(f"serial port {port} ")
+        assert why.endswith(": it is gone")
