@@ -10,9 +10,8 @@ from tag34.message import FixMessage
 from tag34_sim.board_chaos import HostDied
 from tests.host.bench import START, split
 
-_COMMON = {"heartbeat": 0, "resend_retries": 20}
-HOST = SessionSettings("FIX.4.4", "TAG34", "VENUE", **_COMMON)
-VENUE = SessionSettings("FIX.4.4", "VENUE", "TAG34", initiator=False, **_COMMON)
+HOST = SessionSettings("FIX.4.4", "TAG34", "VENUE", heartbeat=0)
+VENUE = SessionSettings("FIX.4.4", "VENUE", "TAG34", heartbeat=0, initiator=False)
 
 
 class Life:
@@ -82,11 +81,10 @@ class Life:
             assert self._host.logged_on
             for _ in range(min(self._rng.randrange(1, 5), self._reports - self._reported)):
                 self._reported += 1
-                fields = {17: self._reported, 58: "x" * self._rng.randrange(1, 100)}
-                self._venue.send("8", fields, self._now())
+                self._venue.send("8", {17: self._reported, 58: self._text()}, self._now())
             order = self._stored() + 1
             if order <= self._orders:
-                self._take(self._host.send("D", {11: order, 58: "y" * self._rng.randrange(1, 200)}, self._now()))
+                self._take(self._host.send("D", {11: order, 58: self._text()}, self._now()))
             self._exchange()
         self._take(self._host.logout(self._now()))
         self._exchange()
@@ -137,6 +135,9 @@ class Life:
         """Orders that are on their way or there: what an application knows when it comes back."""
         orders = [message for message in self._store.messages(1, self._store.next_out) if message.msg_type == "D"]
         return int(FixMessage(orders[-1].raw)[11]) if orders else 0
+
+    def _text(self) -> str:
+        return "x" * self._rng.randrange(1, 200)
 
     def _now(self) -> Instant:
         return Instant(START.utc_ns + round(self._clock() * 1e9), self._clock())
