@@ -18,7 +18,7 @@ class Life:
     """Reports of the venue (35=8) and orders of the host (35=D), over as many connections as it takes.
 
     The venue stands on the golden model and never fails. The host opens its device, trades, and when it fails loses
-    all but its store, and begins again. Between the two are connections that lose a report now and then, as the relay
+    all but its store, and begins again: reports that its application has not looked at yet are lost, too. Between the two are connections that lose a report now and then, as the relay
     of the demo does.
 
     Parameters:
@@ -50,6 +50,7 @@ class Life:
         self._store = MemoryStore()
         self._venue = Session(open_device("model:"), 0, VENUE)
         self._host: Session
+        self._inbox: list[Message] = []
         self.taken: list[int] = []
         self.filled: list[int] = []
         self.failures: list[tuple[float, str]] = []
@@ -74,6 +75,7 @@ class Life:
     def _connection(self) -> None:
         device = self._opened()
         self._host = Session(device, 0, HOST, self._store)
+        self._inbox.clear()
         self._venue.connect(self._now())
         self._take(self._host.connect(self._now()))
         self._exchange()
@@ -86,6 +88,7 @@ class Life:
             if order <= self._orders:
                 self._take(self._host.send("D", {11: order, 58: self._text()}, self._now()))
             self._exchange()
+            self._look()
         self._take(self._host.logout(self._now()))
         self._exchange()
         device.close()
@@ -121,8 +124,13 @@ class Life:
         for event in events:
             if isinstance(event, Message):
                 assert event.msg_type == "8", event
-                self.taken.append(int(event.view[17]))
-                self._host.acknowledge(event)
+                self._inbox.append(event)
+
+    def _look(self) -> None:
+        for message in self._inbox:
+            self.taken.append(int(message.view[17]))
+            self._host.acknowledge(message)
+        self._inbox.clear()
 
     def _fill(self, events: list[Event]) -> None:
         for event in events:
