@@ -13,13 +13,16 @@ from tests.host.bench import START, split
 HOST = SessionSettings("FIX.4.4", "TAG34", "VENUE", heartbeat=0)
 VENUE = SessionSettings("FIX.4.4", "VENUE", "TAG34", heartbeat=0, initiator=False)
 
+#: Rounds of trade in which all is done: far above what any life takes.
+ROUNDS = 500
+
 
 class Life:
     """Reports of the venue (35=8) and orders of the host (35=D), over as many connections as it takes.
 
     The venue stands on the golden model and never fails. The host opens its device, trades, and when it fails loses
-    all but its store, and begins again: reports that its application has not looked at yet are lost, too. Between the two are connections that lose a report now and then, as the relay
-    of the demo does.
+    all but its store, and begins again: reports that its application has not looked at yet are lost, too. Between the
+    two are connections that lose a report now and then, as the relay of the demo does.
 
     Parameters:
         rng: decides how they trade.
@@ -46,7 +49,7 @@ class Life:
     ):
         self._rng, self._opened, self._clock = rng, opened, clock
         self._reports, self._orders, self._restarts = reports, orders, restarts
-        self._reported = 0
+        self._reported = self._rounds = 0
         self._store = MemoryStore()
         self._venue = Session(open_device("model:"), 0, VENUE)
         self._host: Session
@@ -81,6 +84,8 @@ class Life:
         self._exchange()
         while len(self.taken) < self._reports or len(self.filled) < self._orders:
             assert self._host.logged_on
+            self._rounds += 1
+            assert self._rounds < ROUNDS, f"it goes on without end: {self.taken}, {self.filled}"
             for _ in range(min(self._rng.randrange(1, 5), self._reports - self._reported)):
                 self._reported += 1
                 self._venue.send("8", {17: self._reported, 58: self._text()}, self._now())
@@ -88,7 +93,8 @@ class Life:
             if order <= self._orders:
                 self._take(self._host.send("D", {11: order, 58: self._text()}, self._now()))
             self._exchange()
-            self._look()
+            if self._rng.random() < 0.5:
+                self._look()
         self._take(self._host.logout(self._now()))
         self._exchange()
         device.close()
@@ -116,7 +122,7 @@ class Life:
 
     def _loses(self, message: FixMessage) -> bool:
         may = message[35] == "8" and message.get(43) != "Y" and message[17] != str(self._reports)
-        loses = may and self._rng.random() < 0.1
+        loses = may and self._rng.random() < 0.2
         self.lost += loses
         return loses
 

@@ -43,6 +43,11 @@ def board() -> Iterator[VerilatedBoard]:
         yield board
 
 
+def soon_or_later(rng: random.Random) -> int:
+    """Bytes, both ways, up to a failure: a hello takes some 200, what leads to the Logon 3000, a whole life 40 000."""
+    return rng.randrange(rng.choice((3000, 15_000)))
+
+
 class Cable(PacketWire):
     """A wire that is not plugged in from second ``pulled`` to ``back``; ``missed`` frames were sent meanwhile."""
 
@@ -79,10 +84,10 @@ class Bench:
     def open(self) -> LinkDevice:
         if self.board_fails and (not self.host_fails or self.rng.random() < 0.5):
             self.board_fails -= 1
-            self.wire.end.reset_at = self.wire.end.carried + self.rng.randrange(20, 4000)
+            self.wire.end.reset_at = self.wire.end.carried + soon_or_later(self.rng)
         elif self.host_fails:
             self.host_fails -= 1
-            self.wire.host_dies_at = self.wire.sent + self.rng.randrange(2000)
+            self.wire.host_dies_at = self.wire.sent + soon_or_later(self.rng) // 2
         token = self.rng.randrange(1, 1 << 32)
         endpoint = Endpoint(self.wire.now, timeout=TIMEOUT, silence=self.silence, token=lambda: token)
         self.hosts.append(LinkCore(self.wire, endpoint, clock=self.clock))
@@ -173,7 +178,7 @@ def test_a_port_that_goes_and_comes(board: VerilatedBoard, case: int, tmp_path: 
                 if rng.random() < 0.5:
                     board.reset()
             pulled += 1
-            limit = rng.randrange(100, 3000) if pulled <= FAILURES else None
+            limit = soon_or_later(rng) if pulled <= FAILURES else None
             os.symlink(cable.enter_context(plugged(board, limit)), port)
             return open_device(f"serial:{port}", baud=3_000_000)
 
