@@ -9,8 +9,6 @@ from typing import Final, Protocol
 
 from tag34.link.frames import Deframer, encode
 
-from .link_peer import LinkPeer
-
 #: Seconds from one end to the other, at least.
 DELAY: Final = 0.001
 
@@ -140,16 +138,32 @@ class ByteWire:
         return self._under_way[0][0] if self._under_way else None
 
 
-class ChaosTransport:
-    """A :class:`~tag34.link.core.Transport` to a :class:`~tag34_sim.link_peer.LinkPeer` over two bad wires. Time passes
-    while :meth:`receive` waits.
+class FarEnd(Protocol):
+    """Who is at the other end: a :class:`~tag34_sim.link_peer.LinkPeer`, for example."""
 
-    Parameters: ``peer``; ``there`` and ``back``, the wires.
+    def feed(self, data: bytes, now: float) -> None:
+        """What has come over the wire."""
+
+    def outgoing(self, now: float) -> list[bytes]:
+        """What is to go over the wire now."""
+
+    def next_time(self) -> float | None:
+        """When there is something again, if nothing comes before."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has something to do in the meantime."""
+
+
+class ChaosTransport:
+    """A :class:`~tag34.link.core.Transport` over two bad wires. Time passes while :meth:`receive` waits.
+
+    Parameters: ``peer``, who is at the other end; ``there`` and ``back``, the wires.
 
     Members: ``now``, the virtual time in seconds.
     """
 
-    def __init__(self, peer: LinkPeer, there: Wire, back: Wire):
+    def __init__(self, peer: FarEnd, there: Wire, back: Wire):
         self.peer, self.there, self.back = peer, there, back
         self.now = 0.0
 

@@ -120,37 +120,62 @@ class VerilatedBoard:
 def board_on_pty(shape: Shape, divisor: int = 4, info: LinkInfo | None = None) -> Iterator[str]:
     """A board that runs in a thread, as fast as it can; what it is given is the path of a pseudo-terminal that stands
     for its serial port. Raises BuildError."""
+    with VerilatedBoard(shape, divisor, info) as board, plugged(board) as path:
+        yield path
+
+
+@contextlib.contextmanager
+def plugged(board: VerilatedBoard, pulled_after: int | None = None) -> Iterator[str]:
+    """A board with its cable in: it runs in a thread, and a pseudo-terminal, whose path is given, stands for its serial
+    port. Then the cable is pulled, or before that, when so many bytes have gone through it. Nobody else may use the
+    board meanwhile."""
     master, slave = os.openpty()
+    stop = threading.Event()
     try:
         tty.setraw(slave)
         tty.setraw(master)
         os.set_blocking(master, False)
-        stop = threading.Event()
-        with VerilatedBoard(shape, divisor, info) as board:
-            thread = threading.Thread(target=_serve, args=(board, master, stop), daemon=True)
-            thread.start()
-            try:
-                yield os.ttyname(slave)
-            finally:
-                stop.set()
-                thread.join()
-    finally:
+        path = os.ttyname(slave)
+    except BaseException:
         os.close(slave)
         os.close(master)
+        raise
+
+    def serve() -> None:
+        try:
+            _serve(board, master, stop, pulled_after)
+        finally:
+            os.close(slave)
+            os.close(master)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield path
+    finally:
+        stop.set()
+        thread.join()
 
 
-def _serve(board: VerilatedBoard, master: int, stop: threading.Event) -> None:
-    """Carry bytes between a board and a pseudo-terminal until ``stop``."""
+def _serve(board: VerilatedBoard, master: int, stop: threading.Event, limit: int | None) -> None:
+    """Carry bytes between a board and a pseudo-terminal until ``stop``, or until there were ``limit`` of them."""
     unread = b""
     busy = True
-    while not stop.is_set():
+    carried = 0
+    while not stop.is_set() and (limit is None or carried < limit):
+        left = 4096 if limit is None else min(4096, limit - carried)
         # The board is faster than the host: a moment's rest when nothing moves leaves the processor to the latter.
         if select.select([master], [], [], 0 if busy else 0.001)[0]:
             with contextlib.suppress(BlockingIOError):
-                board.write(os.read(master, 4096))
+                data = os.read(master, left)
+                board.write(data)
+                carried += len(data)
+                left -= len(data)
         board.run(SLICE)
         unread += board.read()
-        if unread:
+        if unread and left:
             with contextlib.suppress(BlockingIOError):
-                unread = unread[os.write(master, unread) :]
+                written = os.write(master, unread[:left])
+                unread = unread[written:]
+                carried += written
         busy = bool(unread or board.waiting)
