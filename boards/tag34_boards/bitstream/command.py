@@ -13,6 +13,7 @@ from tag34.cli import FAILED, CommandError
 from ..boards import BOARDS
 from ..boards.board import Board
 from ..timing.tools import ToolError
+from ..writing import writing
 from .build import BuildError, bitstream_path, build
 from .page import PAGE, REPORTS, markdown, share, table
 from .report import Report, read_reports, write_reports
@@ -31,7 +32,8 @@ def register_bitstream(subparsers: Subparsers) -> None:
         help="build what is loaded into a board's FPGA",
         description="Builds the bitstream of a board with tools from PyPI, in a folder that keeps everything made on "
         "the way and a report. For boards whose toolchain is not on PyPI the project is written.",
-        epilog="Exit status: 0 built; 1 a tool failed, it does not fit, or its clock is not reached; 2 no such board.",
+        epilog="Exit status: 0 built; 1 a tool failed, it does not fit, its clock is not reached, or a file cannot "
+        "be written; 2 no such board.",
     )
     add = parser.add_argument
     add("board", metavar="BOARD", nargs="?", help=f"one of {', '.join(BOARDS)}")
@@ -90,7 +92,8 @@ def run_bitstream(args: argparse.Namespace) -> int:
     board = board_of(args.board)
     folder = args.build / board.name
     try:
-        report = build(board, folder, Progress())
+        with writing(folder):
+            report = build(board, folder, Progress())
     except BuildError as error:
         raise CommandError(str(error), FAILED) from None
     print("\n".join(summary(board, report, folder)))
@@ -102,14 +105,17 @@ def run_all(folder: Path) -> int:
     reports: dict[str, Report] = {}
     for board in BOARDS.values():
         try:
-            reports[board.name] = build(board, folder / board.name, Progress())
+            with writing(folder / board.name):
+                reports[board.name] = build(board, folder / board.name, Progress())
         except BuildError as error:
             reports[board.name] = error.report
             print(f"tag34: {error}", file=sys.stderr)
     if not REPORTS.parent.is_dir():
         raise CommandError(f"{REPORTS.parent} is not there: --all is for a checkout")
-    write_reports(REPORTS, reports)
-    PAGE.write_text(markdown(reports))
+    with writing(REPORTS):
+        write_reports(REPORTS, reports)
+    with writing(PAGE):
+        PAGE.write_text(markdown(reports))
     print(table(reports).text())
     return FAILED if any(report.failed for report in reports.values()) else 0
 
