@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -42,7 +46,30 @@ def test_an_unknown_board_is_one_line_with_the_names(arguments: list[str], capsy
 
 def test_a_board_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bitstream"]) == 2
-    assert "which board? One of arty_a7, " in capsys.readouterr().err
+    assert capsys.readouterr().err == f"tag34: which board? One of {NAMES}, or --all\n"
+    assert main(["flash"]) == 2
+    assert capsys.readouterr().err == f"tag34: which board? One of {NAMES}\n"
+
+
+@pytest.mark.parametrize("target", ["bitstream", "flash"])
+@pytest.mark.parametrize(
+    ("board", "told"),
+    [
+        ("", f"tag34: which board? One of {NAMES}"),
+        ("nix; echo hi", "tag34: no board 'nix; echo hi': one of "),
+        ("nix'; echo hi; '", "tag34: no board \"nix'; echo hi; '\": one of "),
+    ],
+)
+def test_make_hands_the_board_on_as_one_word(target: str, board: str, told: str) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    root, folder = Path(__file__).parents[2], Path(sys.executable).parent
+    # Nothing of a `make` that runs these tests, and nothing is installed.
+    env = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
+    line = ["make", "-o", ".venv/.ready", f"BIN={folder}", target, f"BOARD={board}"]
+    done = subprocess.run(line, cwd=root, env=env, capture_output=True, text=True)
+    assert done.stderr.startswith(told)
+    assert done.stdout == ""
 
 
 def test_boards_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,11 +63,14 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def board_of(name: str) -> Board:
+def board_of(name: str | None, instead: str = "") -> Board:
     """A board by its name.
 
-    Raises CommandError, with the names, for one that is not known.
+    Parameters: ``instead`` says what else could have been asked for. Raises CommandError, with the names, for a board
+    that is not known, and for none.
     """
+    if name is None:
+        raise CommandError(f"which board? One of {', '.join(BOARDS)}{instead}")
     if name not in BOARDS:
         raise CommandError(f"no board {name!r}: one of {', '.join(BOARDS)}")
     return BOARDS[name]
@@ -87,9 +90,7 @@ def run_bitstream(args: argparse.Namespace) -> int:
     """The subcommand ``bitstream``. Returns the exit status."""
     if args.all:
         return run_all(args.build)
-    if args.board is None:
-        raise CommandError(f"which board? One of {', '.join(BOARDS)}, or --all")
-    board = board_of(args.board)
+    board = board_of(args.board, ", or --all")
     folder = args.build / board.name
     try:
         with writing(folder):
