@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 from tag34.cli import CommandError, main
 from tag34_boards.bitstream import command, flash
 from tag34_boards.bitstream.build import BuildError, empty_report
-from tag34_boards.bitstream.report import Report, Used, read_reports
+from tag34_boards.bitstream.report import Report, Used, read_reports, write_reports
 from tag34_boards.boards import BOARDS
 from tag34_boards.boards.board import Board
 from tag34_boards.timing.tools import ToolError
@@ -80,6 +81,31 @@ def test_boards_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(command, "REPORTS", tmp_path / "boards.json")
     assert main(["boards"]) == 2
     assert "is no file of reports" in capsys.readouterr().err
+
+
+def test_the_list_tells_which_core_a_board_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["boards"]) == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert rows["board"][2] == "core"
+    compact = {name for name, row in rows.items() if row[2] == "compact"}
+    assert compact == {"icebreaker", "tang_nano_9k"}
+    assert {row[2] for row in rows.values()} == {"core", "compact", "fast"}
+
+
+def test_boards_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = built(BOARDS["icebreaker"])
+    monkeypatch.setattr(command, "REPORTS", tmp_path / "boards.json")
+    write_reports(tmp_path / "boards.json", {"icebreaker": report})
+    assert main(["boards", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == list(BOARDS)
+    assert (result["icebreaker"]["core"], result["icebreaker"]["status"]) == ("compact", "built here with open tools")
+    assert result["icebreaker"]["report"] == report.as_data()
+    assert (result["ulx3s_85f"]["core"], result["ulx3s_85f"]["status"]) == ("fast", "not built yet")
+    assert result["ulx3s_85f"]["report"] is None
+    assert result["ulx3s_85f"]["clock_hz"] == BOARDS["ulx3s_85f"].shape.clock_hz
 
 
 def test_a_build_tells_what_came_out(

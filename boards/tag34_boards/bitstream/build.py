@@ -88,7 +88,7 @@ def empty_report(board: Board) -> Report:
         board=board.name,
         fpga=board.fpga,
         toolchain=board.toolchain.name,
-        shape=key_of(board.shape),
+        shape={"core": board.core, **key_of(board.shape)},
         build_id=build_id(board).hex(),
         revision=commit,
         changed=changed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..boards.board import Board
 from ..timing.tools import ToolError
 from ..writing import writing
 from .build import BuildError, bitstream_path, build
-from .page import PAGE, REPORTS, markdown, share, table
+from .page import PAGE, REPORTS, data, markdown, share, table
 from .report import Report, read_reports, write_reports
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def register_boards(subparsers: Subparsers) -> None:
         help="list the boards, and what the gateware takes of each",
         description="Lists the boards: how far each gets with tools from PyPI, and what the gateware takes of it.",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, by board, with the build reports")
     parser.set_defaults(run=run_boards)
 
 
@@ -82,7 +84,7 @@ def run_boards(args: argparse.Namespace) -> int:
         reports = read_reports(REPORTS)
     except ToolError as error:
         raise CommandError(str(error)) from None
-    print(table(reports).text())
+    print(json.dumps(data(reports)) if args.json else table(reports).text())
     return 0
 
 
