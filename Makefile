@@ -13,8 +13,10 @@ PYTHON ?= $(shell for p in python3.11 python3.10 python3.12 python3; do \
 # Test processes in parallel, and whatever else is to be handed to the program that a target runs: make test ARGS="-k framer -x"
 JOBS ?= 2
 ARGS ?=
-# A board: of `make bitstream` and `make flash`.
+# A board: of `make bitstream` and `make flash`. It goes through the environment: whatever it is, the shell sees one word.
 BOARD ?=
+bitstream flash: export BOARD := $(BOARD)
+NAMED_BOARD := $${BOARD:+"$$BOARD"}
 
 # What runs below starts builds of its own; our flags are none of its business.
 unexport MAKEFLAGS MAKELEVEL MFLAGS
@@ -77,13 +79,13 @@ area: $(READY)  ## area by component, width and session count: synthesis only
 	@$(BIN)/python -m tag34_boards.timing area $(ARGS)
 
 bitstream: $(READY)  ## build a board's bitstream in build/BOARD (BOARD=ulx3s_85f; .venv/bin/tag34 boards lists them)
-	@$(BIN)/tag34 bitstream $(BOARD) $(ARGS)
+	@$(BIN)/tag34 bitstream $(NAMED_BOARD) $(ARGS)
 
 bitstreams: $(READY)  ## build all boards and make docs/boards.md of what came out
 	@$(BIN)/tag34 bitstream --all $(ARGS)
 
 flash: $(READY)  ## load what was built into a board on USB (BOARD=ulx3s_85f)
-	@$(BIN)/tag34 flash $(BOARD) $(ARGS)
+	@$(BIN)/tag34 flash $(NAMED_BOARD) $(ARGS)
 
 # The sizes are taken from make's command line only: WIDTH and WINDOW are names that a terminal may have in the environment.
 SIZES := WIDTH SESSIONS WINDOW MAX_MESSAGE HOLD HOLD_LIMIT CLOCK_HZ

@@ -21,7 +21,7 @@ from tag34.device import (
     SessionState,
 )
 
-from .traffic import Operation, perform
+from .traffic import Operation, perform, refusal
 
 
 @dataclass(frozen=True)
@@ -37,23 +37,65 @@ class Difference:
     left: str | list[Record] | SessionState
     right: str | list[Record] | SessionState
 
+    @property
+    def failure(self) -> str:
+        """Why ``right`` could not go on: the text of its DeviceError. Empty if it could."""
+        sign = refusal(DeviceError())
+        return self.right.removeprefix(sign) if isinstance(self.right, str) and self.right.startswith(sign) else ""
+
     def __str__(self) -> str:
-        lines = [f"operation {self.index}: {_short(self.operation)}"]
+        return self.told("left", "right")
+
+    def of_device(self) -> str:
+        """:meth:`told` where ``left`` is the golden model, and ``right`` the device that is held against it."""
+        return self.told("golden model", "device")
+
+    def told(self, left: str, right: str) -> str:
+        """What differs first, in a few lines. Parameters: what the two devices are called."""
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.operation.arguments.items())
+        lines = [f"operation {self.index}: {_short(f'{self.operation.verb}({arguments})')}"]
+        rows: list[tuple[str, str]] = []
+        pair = [str(said or "done") for said in (self.left, self.right)]
         if isinstance(self.left, list) and isinstance(self.right, list):
             same = 0
             while self.left[same : same + 1] and self.left[same : same + 1] == self.right[same : same + 1]:
                 same += 1
-            lines.append(f"the first {same} records agree, then")
-            lines += [f"  left  {_short(record)}" for record in self.left[same : same + 3]]
-            lines += [f"  right {_short(record)}" for record in self.right[same : same + 3]]
-        else:
-            lines += [f"  left  {self.left or 'done'}", f"  right {self.right or 'done'}"]
+            if same:
+                lines.append(f"the first {same} records agree; the last of them, and the next:")
+                rows.append(("both", _short(str(self.left[same - 1]))))
+            else:
+                lines.append("the first record differs:")
+            pair = [str((*records[same : same + 1], "nothing more")[0]) for records in (self.left, self.right)]
+        rows += zip((left, right), _stretch(pair[0], pair[1]), strict=True)
+        width = max(len(name) for name, _ in rows)
+        lines += [f"  {name:<{width}}  {text}" for name, text in rows]
         return "\n".join(lines)
 
 
-def _short(what: object) -> str:
-    text = str(what)
-    return text if len(text) <= 1000 else f"{text[:500]} ... {text[-500:]}"
+#: Characters shown of a text's beginning, and on each side of the place that matters.
+_HEAD = 80
+_AROUND = 60
+_LONG = _HEAD + 2 * _AROUND
+
+
+def _short(text: str) -> str:
+    """A text, but for its middle if that is long."""
+    return text if len(text) <= _LONG else f"{text[:_HEAD]} ... {text[-_AROUND:]}"
+
+
+def _stretch(one: str, other: str) -> tuple[str, str]:
+    """Of two texts how they begin and the place where they first differ."""
+    unlike_at = (at for at, (here, there) in enumerate(zip(one, other, strict=False)) if here != there)
+    at = next(unlike_at, min(len(one), len(other)))
+    return _near(one, at), _near(other, at)
+
+
+def _near(text: str, at: int) -> str:
+    if len(text) <= _LONG:
+        return text
+    begin, end = at - _AROUND, at + _AROUND
+    shown = text[:end] if begin <= _HEAD else f"{text[:_HEAD]} ... {text[begin:end]}"
+    return shown if end >= len(text) else f"{shown} ..."
 
 
 def is_guess(record: Record) -> bool:
@@ -117,7 +159,7 @@ def perform_unbroken(device: Device, operations: Sequence[Operation]) -> list[st
             try:
                 unbroken.receive_all((piece.arguments["session"], piece.arguments["data"]) for piece in group)
             except (DeviceError, ValueError) as error:
-                refused.append(f"{type(error).__name__}: {error}")
+                refused.append(refusal(error))
         else:
             refused += filter(None, (perform(device, operation) for operation in group))
     return refused
@@ -181,7 +223,7 @@ def _poll(device: Device) -> list[Record] | str:
     try:
         return device.poll()
     except (DeviceError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
+        return refusal(error)
 
 
 def _state(device: Device, session: int) -> SessionState | str:
@@ -189,4 +231,4 @@ def _state(device: Device, session: int) -> SessionState | str:
     try:
         return device.state(session)
     except (DeviceError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
+        return refusal(error)

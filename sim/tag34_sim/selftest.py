@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from math import inf
+from textwrap import indent
 from typing import TYPE_CHECKING
 
 from tag34.cli import FAILED, CommandError
@@ -60,16 +61,19 @@ EXERCISES = (
 class Report:
     """What came of it.
 
-    Members: ``exercises``, by name the number of messages judged; ``rules``, how often each decided; ``latencies``,
-    cycles from the last byte of each message that has caused a ResendRequest to the first byte of that; ``difference``
-    and ``failed``, the first one and the exercise in which it came, None if there is none.
+    Members: ``exercises``, by name the number of messages judged; ``rules``, how often each decided; ``requests``,
+    ResendRequests that left; ``latencies``, cycles from the last byte of each message that has caused one of them to
+    its first byte, where there are cycles; ``difference``, the first one, or ``failure``, why the device could not go
+    on, and ``ended``, the exercise in which that came: None if there is none.
     """
 
     exercises: dict[str, int] = field(default_factory=dict)
     rules: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     latencies: list[int] = field(default_factory=list)
     difference: Difference | None = None
-    failed: str | None = None
+    failure: str | None = None
+    ended: str | None = None
 
 
 class _Listener:
@@ -91,6 +95,7 @@ class _Listener:
             elif isinstance(record, EventRecord) and record.code is EventCode.REQUEST:
                 self._asked[record.session].append(record.cycle)
             elif isinstance(record, SentRecord) and record.device:
+                self._report.requests += 1
                 self._sent[record.session].append(record.cycle)
 
     def finish(self) -> None:
@@ -104,8 +109,8 @@ class _Listener:
 
 
 def selftest(device: Device, model: Device, exercises: Sequence[Exercise] = EXERCISES) -> Report:
-    """Run the exercises on a device that has just been opened and on a golden model of its sizes, up to the first
-    difference. Raises what the device raises."""
+    """Run the exercises on a device that has just been opened and on a golden model of its sizes, until they differ or
+    the device fails."""
     report = Report()
     listener = _Listener(report)
     done: list[Operation] = []
@@ -126,10 +131,18 @@ def selftest(device: Device, model: Device, exercises: Sequence[Exercise] = EXER
             mix=exercise.mix,
             watch=model.state,
         )
-        found = compare(model, device, noted(life), listener.hear) or counters_unlike(model, device, done)
+        try:
+            found = compare(model, device, noted(life), listener.hear) or counters_unlike(model, device, done)
+        except DeviceError as error:
+            report.failure = str(error)
+        else:
+            if found is not None and found.failure:
+                report.failure = found.failure
+            else:
+                report.difference = found
         report.exercises[exercise.name] = report.rules.total() - before
-        if found is not None:
-            report.difference, report.failed = found, exercise.name
+        if report.failure is not None or report.difference is not None:
+            report.ended = exercise.name
             return report
     listener.finish()
     return report
@@ -160,16 +173,13 @@ def run(args: argparse.Namespace) -> int:
     except (DeviceError, ValueError) as error:
         raise CommandError(str(error)) from error
     with device, model_like(device.info) as model:
-        try:
-            report = selftest(device, model)
-        except DeviceError as error:
-            raise CommandError(f"{args.device} {error}", FAILED) from error
+        report = selftest(device, model)
         info = device.info
     print(json.dumps(_as_dict(args.device, info, report)) if args.json else _as_text(args.device, info, report))
+    if report.failure is not None:
+        raise CommandError(f"the device failed in {report.ended!r}: {report.failure}", FAILED)
     if report.difference is not None:
-        raise CommandError(
-            f"the device differs from the golden model in {report.failed!r}: {report.difference}", FAILED
-        )
+        raise CommandError(f"the device differs from the golden model in {report.ended!r}", FAILED)
     return 0
 
 
@@ -191,25 +201,33 @@ def _as_dict(url: str, info: DeviceInfo, report: Report) -> dict[str, object]:
         "messages": report.rules.total(),
         "exercises": report.exercises,
         "rules": {rule.id: report.rules[rule.id] for rule in RULE_VERDICT},
-        "resend_requests": len(latencies),
+        "resend_requests": report.requests,
+        "resend_latencies": len(latencies),
         "resend_latency_cycles": cycles,
         "clock_hz": info.clock_hz or None,
         "differences": int(report.difference is not None),
-        "difference": None if report.difference is None else str(report.difference),
+        "difference": None if report.difference is None else report.difference.of_device(),
+        "failure": report.failure,
+        "ended": report.ended,
     }
 
 
 def _as_text(url: str, info: DeviceInfo, report: Report) -> str:
     lines = [f"{url} {info.detail}"]
+    end = "DIFFERS" if report.failure is None else "FAILED"
     for name, messages in report.exercises.items():
-        lines.append(f"  {name:<22}{messages:>6} messages  {'DIFFERS' if name == report.failed else 'as the model'}")
+        lines.append(f"  {name:<22}{messages:>6} messages  {end if name == report.ended else 'as the model'}")
     unseen = [rule.id for rule in RULE_VERDICT if not report.rules[rule.id]]
     lines.append(f"rules that decided: {len(RULE_VERDICT) - len(unseen)} of {len(RULE_VERDICT)}")
+    lines.append(f"ResendRequests: {report.requests}")
     if report.latencies:
         cycles = (min(report.latencies), int(statistics.median(report.latencies)), max(report.latencies))
         lines.append("gap to ResendRequest: {} / {} / {} cycles".format(*cycles) + f", {len(report.latencies)} times")
         if info.clock_hz:
             times = [round(count * 1e9 / info.clock_hz) for count in cycles]
             lines[-1] += ", {} / {} / {} ns".format(*times) + f" at {info.clock_hz / 1e6:g} MHz (min / median / max)"
-    lines.append("differences: none" if report.difference is None else "differences: yes, the test has ended there")
+    if report.difference is not None:
+        lines += ["differences: yes, the test has ended there", indent(report.difference.of_device(), "  ")]
+    else:
+        lines.append("differences: none" + ("" if report.failure is None else " until the device failed"))
     return "\n".join(lines)

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     if outcome.case is None or outcome.difference is None:
         _print(args, _result(url, info, outcome, seed))
         return 0
-    note = f"seed {seed}: {outcome.difference}"
+    note = f"seed {seed}: {outcome.difference.of_device()}"
     print(f"tag34: {note}\ntag34: making it smaller, for {_SHRINK_SECONDS} seconds at most", file=sys.stderr)
     shrinker = Shrinker(outcome.case, open_device, seconds=_SHRINK_SECONDS)
     case = shrinker.run()
@@ -147,7 +147,7 @@ def _replay(args: argparse.Namespace) -> int:
     outcome.seconds = time.monotonic() - started
     _print(args, _result(case.url, info, outcome, None, args.replay))
     if outcome.difference is not None:
-        print(f"tag34: {outcome.difference}", file=sys.stderr)
+        print(f"tag34: {outcome.difference.of_device()}", file=sys.stderr)
         raise CommandError("a difference", FAILED)
     return 0
 
@@ -197,7 +197,7 @@ def _result(
         "hold": info.hold,
         "hold_limit": info.hold_limit,
         "rules": {rule.id: outcome.rules[rule.id] for rule in RULE_VERDICT},
-        "difference": None if outcome.difference is None else str(outcome.difference),
+        "difference": None if outcome.difference is None else outcome.difference.of_device(),
         "case": file,
     }
 

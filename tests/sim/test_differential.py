@@ -229,9 +229,36 @@ def test_the_first_record_that_differs_is_told(unbroken: bool) -> None:
             difference = unlike(0, script[-1], *said)
         else:
             difference = compare(model, other, script)
-    assert "the first 2 records agree, then" in str(difference)
-    assert "rule=<Rule.R10: 17>" in str(difference)
-    assert "rule=<Rule.R10B: 19>" in str(difference)
+    _, agreed, both, left, right = str(difference).splitlines()
+    assert agreed == "the first 2 records agree; the last of them, and the next:"
+    assert both.startswith("  both   MessageRecord(")
+    assert left.startswith("  left   MessageRecord(")
+    assert right.startswith("  right  MessageRecord(")
+    assert "rule=<Rule.R10: 17>" in left
+    assert "rule=<Rule.R10B: 19>" in right
+
+
+def test_of_long_texts_the_place_where_they_differ_is_told() -> None:
+    wanted, got = "a" * 3000 + "b" * 3000, "a" * 3000 + "c" * 3000
+    (operation,) = pieces((0, b"x" * 5000))
+    told = Difference(3, operation, wanted, got).of_device().splitlines()
+    assert told[0].startswith("operation 3: receive(session=0, data=b'xxx")
+    place = f"{'a' * 80} ... {'a' * 60}"
+    assert told[1:] == [f"  golden model  {place}{'b' * 60} ...", f"  device        {place}{'c' * 60} ..."]
+    assert max(map(len, told)) < 250
+
+
+def test_a_record_too_few_is_told() -> None:
+    event = EventRecord(0, EventCode.REQUEST)
+    told = str(Difference(0, pieces((0, b"x"))[0], [event], [])).splitlines()
+    assert told[1:] == ["the first record differs:", f"  left   {event}", "  right  nothing more"]
+
+
+def test_a_device_that_could_not_go_on_is_told_from_one_that_differs() -> None:
+    (operation,) = pieces((0, b"x"))
+    assert Difference(0, operation, "", "DeviceError: gone").failure == "gone"
+    assert Difference(0, operation, "", "ValueError: DeviceError: gone").failure == ""
+    assert Difference(0, operation, [], []).failure == ""
 
 
 def test_how_soon_a_message_leaves_is_the_devices_own_affair() -> None:

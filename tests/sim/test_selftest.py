@@ -53,7 +53,9 @@ def test_the_model_passes_and_every_rule_decides(capsys: pytest.CaptureFixture[s
     assert result["differences"] == 0
     assert [rule.id for rule in RULE_VERDICT if not result["rules"][rule.id]] == []
     assert set(result["exercises"]) == {exercise.name for exercise in selftest.EXERCISES}
-    assert result["resend_latency_cycles"] is None, "the model has no cycles"
+    assert result["resend_requests"] > 50
+    assert (result["resend_latencies"], result["resend_latency_cycles"]) == (0, None), "the model has no cycles"
+    assert (result["difference"], result["failure"], result["ended"]) == (None, None, None)
 
 
 @pytest.mark.parametrize("sizes", [{"sessions": 9}, {"window": 2}, {"max_message": 160, "window": 4}])
@@ -72,9 +74,18 @@ def test_a_fault_is_told(
     monkeypatch.setattr(selftest, "open_device", opened)
     assert run("faulty:") == 1
     out, err = capsys.readouterr()
+    lines = out.splitlines()
+    operation, agreed = lines[lines.index("differences: yes, the test has ended there") + 1 :][:2]
+    *_, wanted, got = lines
     assert "DIFFERS" in out
-    assert "the test has ended there" in out
-    assert err.startswith("tag34: the device differs from the golden model in ")
+    assert operation.startswith("  operation ")
+    assert agreed.startswith("  the first ")
+    assert wanted.startswith("    golden model  ")
+    assert got.startswith("    device        ")
+    assert max(map(len, (operation, agreed, wanted, got))) < 400
+    assert err.startswith("tag34: the device differs from the golden model in '")
+    assert len(err.splitlines()) == 1
+    assert len(err) < 100
 
 
 def test_a_wrong_counter_is_told() -> None:
@@ -85,18 +96,43 @@ def test_a_wrong_counter_is_told() -> None:
 
     with Miscounts(1, 8, 400) as device, selftest.model_like(device.info) as model:
         report = selftest.selftest(device, model)
-    assert report.failed == selftest.EXERCISES[0].name
+    assert report.ended == selftest.EXERCISES[0].name
     assert "counted" in str(report.difference)
 
 
-def test_a_device_that_fails_gets_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    class Silent(ModelDevice):
-        def _counters(self, session: int) -> dict[str, int]:
-            raise DeviceError("does not answer")
+class Failing(ModelDevice):
+    """A golden model whose ``verb`` works ``times`` times, and no more: a link that breaks."""
 
-    monkeypatch.setattr(selftest, "open_device", lambda url, **options: Silent(1, 8, 400))
-    assert run("silent:") == 1
-    assert capsys.readouterr().err == "tag34: silent: does not answer\n"
+    def __init__(self, verb: str, times: int) -> None:
+        super().__init__(1, 8, 400)
+        self._left, method = times, getattr(self, verb)
+
+        def fail(*arguments: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left < 0:
+                raise DeviceError("the board does not answer any more")
+            return method(*arguments, **options)
+
+        setattr(self, verb, fail)
+
+
+@pytest.mark.parametrize("verb", ["poll", "receive", "state", "counters"])
+def test_a_device_that_fails_does_not_differ(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def opened(url: str, **options: Any) -> Device:
+        return open_device(url, **options) if url == "model:" else Failing(verb, 0 if verb == "counters" else 5)
+
+    monkeypatch.setattr(selftest, "open_device", opened)
+    assert run("failing:") == 1
+    out, err = capsys.readouterr()
+    assert err == "tag34: the device failed in 'in order': the board does not answer any more\n"
+    assert "FAILED" in out
+    assert out.endswith("differences: none until the device failed\n")
+    assert run("failing:", "--json") == 1
+    result = json.loads(capsys.readouterr().out)
+    assert (result["differences"], result["difference"]) == (0, None)
+    assert (result["ended"], result["failure"]) == ("in order", "the board does not answer any more")
 
 
 @pytest.mark.parametrize("arguments", [("nothing:",), ("sim:", "--sessions", "5000"), ("model:elsewhere",)])

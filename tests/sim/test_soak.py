@@ -325,7 +325,7 @@ def test_a_difference_is_saved_and_found_again(capsys: pytest.CaptureFixture[str
     assert (again["differences"], again["device"], again["sessions"]) == (1, "faulty:", 3)
     assert again["messages"] == sum(again["rules"].values()) > 0
     assert err.splitlines()[-1] == "tag34: a difference"
-    assert "right MessageRecord" in err
+    assert "  device        MessageRecord" in err
 
     status, out, err = command(capsys, "--replay", "soak-5.jsonl", "--device", "model:", "--json")
     assert (status, json.loads(out)["differences"], err) == (0, 0, "")

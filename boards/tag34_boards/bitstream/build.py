@@ -56,7 +56,8 @@ def build(
     Parameters: ``say`` hears how far it is; ``design`` makes the top.
 
     Returns the report, which is in the folder, too. Raises BuildError if a tool is missing or fails, the design does
-    not fit, or no seed reaches the clock; the report then tells so, and there is no bitstream in the folder.
+    not fit, or no seed reaches the clock; the report then tells so, and there is no bitstream in the folder. Raises
+    OSError if the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # An old bitstream must not pass for the new one.
@@ -87,7 +88,7 @@ def empty_report(board: Board) -> Report:
         board=board.name,
         fpga=board.fpga,
         toolchain=board.toolchain.name,
-        shape=key_of(board.shape),
+        shape={"core": board.core, **key_of(board.shape)},
         build_id=build_id(board).hex(),
         revision=commit,
         changed=changed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -13,8 +14,9 @@ from tag34.cli import FAILED, CommandError
 from ..boards import BOARDS
 from ..boards.board import Board
 from ..timing.tools import ToolError
+from ..writing import writing
 from .build import BuildError, bitstream_path, build
-from .page import PAGE, REPORTS, markdown, share, table
+from .page import PAGE, REPORTS, data, markdown, share, table
 from .report import Report, read_reports, write_reports
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def register_bitstream(subparsers: Subparsers) -> None:
         help="build what is loaded into a board's FPGA",
         description="Builds the bitstream of a board with tools from PyPI, in a folder that keeps everything made on "
         "the way and a report. For boards whose toolchain is not on PyPI the project is written.",
-        epilog="Exit status: 0 built; 1 a tool failed, it does not fit, or its clock is not reached; 2 no such board.",
+        epilog="Exit status: 0 built; 1 a tool failed, it does not fit, its clock is not reached, or a file cannot "
+        "be written; 2 no such board.",
     )
     add = parser.add_argument
     add("board", metavar="BOARD", nargs="?", help=f"one of {', '.join(BOARDS)}")
@@ -47,6 +50,7 @@ def register_boards(subparsers: Subparsers) -> None:
         help="list the boards, and what the gateware takes of each",
         description="Lists the boards: how far each gets with tools from PyPI, and what the gateware takes of it.",
     )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, by board, with the build reports")
     parser.set_defaults(run=run_boards)
 
 
@@ -61,11 +65,14 @@ def add_build(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def board_of(name: str) -> Board:
+def board_of(name: str | None, instead: str = "") -> Board:
     """A board by its name.
 
-    Raises CommandError, with the names, for one that is not known.
+    Parameters: ``instead`` says what else could have been asked for. Raises CommandError, with the names, for a board
+    that is not known, and for none.
     """
+    if name is None:
+        raise CommandError(f"which board? One of {', '.join(BOARDS)}{instead}")
     if name not in BOARDS:
         raise CommandError(f"no board {name!r}: one of {', '.join(BOARDS)}")
     return BOARDS[name]
@@ -77,7 +84,7 @@ def run_boards(args: argparse.Namespace) -> int:
         reports = read_reports(REPORTS)
     except ToolError as error:
         raise CommandError(str(error)) from None
-    print(table(reports).text())
+    print(json.dumps(data(reports)) if args.json else table(reports).text())
     return 0
 
 
@@ -85,12 +92,11 @@ def run_bitstream(args: argparse.Namespace) -> int:
     """The subcommand ``bitstream``. Returns the exit status."""
     if args.all:
         return run_all(args.build)
-    if args.board is None:
-        raise CommandError(f"which board? One of {', '.join(BOARDS)}, or --all")
-    board = board_of(args.board)
+    board = board_of(args.board, ", or --all")
     folder = args.build / board.name
     try:
-        report = build(board, folder, Progress())
+        with writing(folder):
+            report = build(board, folder, Progress())
     except BuildError as error:
         raise CommandError(str(error), FAILED) from None
     print("\n".join(summary(board, report, folder)))
@@ -102,14 +108,17 @@ def run_all(folder: Path) -> int:
     reports: dict[str, Report] = {}
     for board in BOARDS.values():
         try:
-            reports[board.name] = build(board, folder / board.name, Progress())
+            with writing(folder / board.name):
+                reports[board.name] = build(board, folder / board.name, Progress())
         except BuildError as error:
             reports[board.name] = error.report
             print(f"tag34: {error}", file=sys.stderr)
     if not REPORTS.parent.is_dir():
         raise CommandError(f"{REPORTS.parent} is not there: --all is for a checkout")
-    write_reports(REPORTS, reports)
-    PAGE.write_text(markdown(reports))
+    with writing(REPORTS):
+        write_reports(REPORTS, reports)
+    with writing(PAGE):
+        PAGE.write_text(markdown(reports))
     print(table(reports).text())
     return FAILED if any(report.failed for report in reports.values()) else 0
 

@@ -32,7 +32,7 @@ def register(subparsers: Subparsers) -> None:
         description="Loads the bitstream that `tag34 bitstream` has made into a board on USB.",
         epilog="Exit status: 0 loaded; 1 no board found, or loading failed; 2 no such board, no bitstream, no tool.",
     )
-    parser.add_argument("board", metavar="BOARD", help=f"one of {', '.join(BOARDS)}")
+    parser.add_argument("board", metavar="BOARD", nargs="?", help=f"one of {', '.join(BOARDS)}")
     add_build(parser)
     parser.set_defaults(run=run)
 

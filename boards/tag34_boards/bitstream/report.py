@@ -26,7 +26,7 @@ class Report:
 
     Members:
         board, fpga, toolchain: of the board.
-        shape, build_id: of the gateware.
+        shape, build_id: of the gateware; ``core`` of the shape is ``fast`` or ``compact``.
         revision, changed: the last commit that changed what a bitstream is made of, and whether it was changed since.
         tools: versions.
         failed: why there is no bitstream; empty if there is one, or none was to be made.
@@ -41,7 +41,7 @@ class Report:
     board: str
     fpga: str
     toolchain: str
-    shape: Mapping[str, int]
+    shape: Mapping[str, int | str]
     build_id: str
     revision: str
     changed: bool

@@ -62,6 +62,11 @@ class Board:
             raise ValueError(f"baud must be met within {BAUD_ERROR_LIMIT} %, but {told} {self.baud}")
 
     @property
+    def core(self) -> str:
+        """Which core it has: ``fast``, or ``compact``, which is small and by far slower (docs/decisions/0018)."""
+        return "compact" if self.shape.compact else "fast"
+
+    @property
     def divisor(self) -> int:
         """Clock cycles of a bit on the UART."""
         return max(1, round(self.shape.clock_hz / self.baud))

@@ -42,10 +42,13 @@ def version(name: str) -> str:
 def run(command: list[str], log: Path) -> None:
     """Run a tool in the log's folder: the WebAssembly tools see no other ``/tmp`` than their own.
 
-    Raises ToolError, with the end of the log, if it fails.
+    Raises ToolError, with the end of the log, if it fails; OSError if the log cannot be written.
     """
     with open(log, "w") as out:
-        status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent).returncode
+        try:
+            status = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent).returncode
+        except OSError as error:
+            raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from None
     if status:
         lines = log.read_text(errors="replace").splitlines()
         errors = [line for line in lines if line.startswith("ERROR")]

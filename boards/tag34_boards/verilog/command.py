@@ -15,6 +15,7 @@ from tag34_hdl.layouts import Shape
 
 from ..timing.tools import YOSYS, ToolError
 from ..timing.tools import version as tool_version
+from ..writing import writing
 from .emit import TOP, verilog
 from .header import header
 from .page import page
@@ -67,13 +68,12 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(str(error)) from None
     folder = args.output or FOLDER / name_of(asked)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files(shape, folder).items():
-            (folder / name).write_text(text, encoding="utf-8")
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, text in files(shape, folder).items():
+                (folder / name).write_text(text, encoding="utf-8")
     except ToolError as error:
         raise CommandError(str(error), FAILED) from error
-    except OSError as error:
-        raise CommandError(f"{folder} cannot be written: {error.strerror}", FAILED) from error
     print(folder)
     return 0
 

@@ -89,8 +89,9 @@ class CobsEncoder(wiring.Component):
         closes = Signal()  # the block's length is written, and the next one begins
         frame = self.frames.payload
         # Behind the last byte of a frame its last block is closed, and then one that is nothing but a length of zero.
-        ended = Signal()
-        zero = Signal()
+        # So is the first thing after a reset: the wire may hold half a frame from before.
+        ended = Signal(init=1)
+        zero = Signal(init=1)
         m.d.comb += [
             put_next.eq(put + 1),
             room.eq(put_next != get),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
@@ -140,7 +141,7 @@ def test_a_port_of_somebody_else_is_left_as_it_was() -> None:
             settings[4] = settings[5] = termios.B9600
             termios.tcsetattr(port, termios.TCSANOW, settings)
             before = termios.tcgetattr(port)
-            assert not command.ask(at.path, (115200,))[1]
+            assert command.ask(at.path, (115200,)).info is None
             assert termios.tcgetattr(port) == before
         finally:
             os.close(port)
@@ -213,10 +214,9 @@ def test_a_port_that_is_in_use_is_a_clear_error_and_its_user_does_not_notice(pee
         with pytest.raises(DeviceError, match=f"serial port {at.path} cannot be opened: it is in use"):
             open_line(at)
         assert echoed(device, b"x") == b"x"
-        assert command.ask(at.path) == (
-            f"serial:{at.path}  serial port {at.path} cannot be opened: it is in use",
-            False,
-        )
+        found = command.ask(at.path)
+        assert str(found) == f"serial:{at.path}  serial port {at.path} cannot be opened: it is in use"
+        assert found.info is None
         assert echoed(device, b"y") == b"y"
         assert peer.opened == 1
 
@@ -270,6 +270,22 @@ def test_devices_lists_what_answers_and_what_does_not(
             f"serial:{other.path}  does not answer",
         ]
         assert peer.opened == 0
+
+
+def test_devices_for_programs(
+    peer: LinkPeer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with line(board(peer)) as at, line(modem) as other:
+        monkeypatch.setattr(command, "found_ports", lambda: [other.path, at.path])
+        assert main(["devices", "--json", "--baud", "115200"]) == 0
+        found = json.loads(capsys.readouterr().out)
+    assert found[f"serial:{other.path}"] == {"answers": False, "reason": "does not answer"}
+    told = found[f"serial:{at.path}"]
+    assert (told["answers"], told["board"], told["sessions"], told["baud"]) == (True, "test", 4, 115200)
+    assert told["build_id"] == "0102030405060708"
+    monkeypatch.setattr(command, "found_ports", list)
+    assert main(["devices", "--json"]) == 1
+    assert capsys.readouterr().out == "{}\n"
 
 
 def test_devices_without_a_board(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
