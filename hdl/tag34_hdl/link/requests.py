@@ -65,11 +65,13 @@ class Requests(wiring.Component):
         length = others[80:]
         value = others[64:]
         some = Signal()  # bytes follow
+        ends = Signal()  # there is one more byte
         sends = Signal()
         m.d.comb += [
             self.address.eq(first),
             self.write_data.eq(value),
             some.eq(length != 0),
+            ends.eq(length == 1),
             sends.eq(kind == Request.SEND.value),
             self.send_header.payload.session.eq(first),
             self.send_header.payload.msg_type.eq(others[:32]),
@@ -80,22 +82,19 @@ class Requests(wiring.Component):
         sizes = {request: sum(size for _, size in fields) for request, fields in REQUEST_FIELDS.items()}
 
         # -- Beats: full ones, but for the last one. They are kept: a long way into the core begins behind each.
-        words = Signal(8 * shape.width)
         count = Signal(range(shape.width + 1))
         beat = Signal(shape.beat)
+        whole = Signal()  # with the byte at hand
         offers = Signal()
         taken = Signal()
         m.d.comb += [
             beat.session.eq(first),
-            beat.data.eq(words),
             beat.count.eq(count),
-            beat.last.eq(sends & ~some),
-            offers.eq((count == shape.width) | (~some & (count != 0))),
-            taken.eq(offers & Mux(sends, self.send_body.ready, self.rx.ready)),
+            whole.eq((count == shape.width - 1) | ends),
             self.rx.payload.eq(beat),
-            self.rx.valid.eq(offers & ~sends),
             self.send_body.payload.eq(beat),
-            self.send_body.valid.eq(offers & sends),
+            offers.eq(self.rx.valid | self.send_body.valid),
+            taken.eq((self.rx.valid & self.rx.ready) | (self.send_body.valid & self.send_body.ready)),
         ]
 
         with m.FSM():
@@ -174,15 +173,18 @@ class Requests(wiring.Component):
                 with m.If(self.send_header.ready):
                     m.next = "BYTES"
             with m.State("BYTES"):
+                m.d.comb += self.bytes.ready.eq(some & ~offers)
                 with m.If(self.bytes.valid & self.bytes.ready):
                     m.d.sync += [
-                        words.word_select(count[: len(count) - 1], 8).eq(byte),
+                        beat.data.word_select(count[: len(count) - 1], 8).eq(byte),
                         count.eq(count + 1),
                         length.eq(length - 1),
+                        beat.last.eq(sends & ends),
+                        self.rx.valid.eq(whole & ~sends),
+                        self.send_body.valid.eq(whole & sends),
                     ]
                 with m.If(taken):
-                    m.d.sync += count.eq(0)
-                m.d.comb += self.bytes.ready.eq(some & ~offers)
-                with m.If(~some & (taken | (count == 0))):
+                    m.d.sync += [count.eq(0), self.rx.valid.eq(0), self.send_body.valid.eq(0)]
+                with m.If(~some & (taken | ~offers)):
                     m.next = "REQUEST"
         return m
