@@ -48,11 +48,16 @@ def simulated_board() -> Iterator[str]:
 
 
 @pytest.fixture
-def board(simulated_board: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Its URL. It has the time that it takes: how much of the processor it gets is no matter of these tests."""
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A simulated board has the time that it takes: how much of the processor it gets is no matter of these tests."""
     for limit in ("PROBE", "HELLO", "SILENCE", "PATIENCE"):
         monkeypatch.setattr(serial_port, limit, 60.0)
     monkeypatch.setattr(serial_port, "TIMEOUT", 5.0)
+
+
+@pytest.fixture
+def board(simulated_board: str, unhurried: None) -> str:
+    """Its URL."""
     return f"serial:{simulated_board}"
 
 

@@ -160,6 +160,7 @@ def test_a_cable_that_is_pulled_for_longer(board: VerilatedBoard) -> None:
     assert when < 0.1 + 0.5 + 0.2
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("case", range(3))
 def test_a_port_that_goes_and_comes(board: VerilatedBoard, case: int, tmp_path: Path) -> None:
     """The cable is pulled in the middle of things; the board keeps its power, or has been without."""
