@@ -14,7 +14,6 @@ BOARD = Board(
     platform="amaranth_boards.ulx3s:ULX3S_85F_Platform",
     toolchain=ECP5,
     # 25 MHz divide to no baud rate above 1 MBaud that the FT231X makes.
-    # A core that is spread over so large a chip is slower than on the small one.
     pll=Fraction(12, 5),
     shape=Shape(width=1, sessions=16, window=64, max_message=4096, hold=45, clock_hz=60_000_000),
     baud=3_000_000,
