@@ -71,6 +71,7 @@ def register(subparsers: Subparsers) -> None:
         "--seed", type=int, default=34, metavar="S", help="decides what happens to which message (default: %(default)s)"
     )
     add("--device", default="sim:", metavar="URL", help="model:, sim:, ... (default: %(default)s)")
+    add("--baud", type=parse_number, metavar="N", help="bits per second, of serial: (default: usual ones are tried)")
     add(
         "--counterparty", choices=KINDS, default="auto", help="auto: QuickFIX if it is installed (default: %(default)s)"
     )
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print(f"opening {args.device}", file=sys.stderr)
     try:
-        device = open_device(args.device)
+        device = open_device(args.device, **({} if args.baud is None else {"baud": args.baud}))
     except (DeviceError, ValueError) as error:
         raise CommandError(str(error)) from error
     with device:

@@ -161,13 +161,14 @@ def register(subparsers: Subparsers) -> None:
     add("device", metavar="DEVICE", help="serial:/dev/ttyUSB1, sim:, ...")
     for name in _SIZES:
         add(f"--{name.replace('_', '-')}", type=parse_number, metavar="N", help="of a device that has a choice: sim:")
+    add("--baud", type=parse_number, metavar="N", help="bits per second, of serial: (default: usual ones are tried)")
     add("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """The subcommand. Returns the exit status."""
-    options = {name: getattr(args, name) for name in _SIZES if getattr(args, name) is not None}
+    options = {name: getattr(args, name) for name in (*_SIZES, "baud") if getattr(args, name) is not None}
     try:
         device = open_device(args.device, **options)
     except (DeviceError, ValueError) as error:

@@ -140,6 +140,7 @@ def test_reject_of_the_counterparty_is_a_failure() -> None:
     [
         (["--messages", "10", "--gaps", "5"], "gaps must be 0 to 4 for 10 messages, not 5"),
         (["--device", "toaster:"], "no device 'toaster:'"),
+        (["--baud", "9600"], "model: has the options"),
     ],
 )
 def test_mistakes_get_one_line(capsys: pytest.CaptureFixture[str], options: list[str], text: str) -> None:

@@ -135,7 +135,10 @@ def test_a_device_that_fails_does_not_differ(
     assert (result["ended"], result["failure"]) == ("in order", "the board does not answer any more")
 
 
-@pytest.mark.parametrize("arguments", [("nothing:",), ("sim:", "--sessions", "5000"), ("model:elsewhere",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("nothing:",), ("sim:", "--sessions", "5000"), ("model:elsewhere",), ("model:", "--baud", "9600")],
+)
 def test_what_cannot_be_opened_gets_one_line(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     out, err = capsys.readouterr()
