@@ -24,7 +24,7 @@ from tag34.link.packet import Info, Packet
 from tag34.link.streams import Streams
 from tag34.records import Message, unpack
 
-from .sim_device import identify
+from .identify import identify
 
 #: Bytes of answers that may wait for the host before the core is held back.
 ANSWERS: Final = 4096

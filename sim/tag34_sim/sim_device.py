@@ -6,13 +6,12 @@ import warnings
 from collections.abc import Iterable
 from typing import Protocol
 
-from tag34 import core_device
-from tag34.contract import CONTRACT_VERSION, DEVICE_ID, REGISTERS
 from tag34.core_device import CoreDevice, DeviceCore
-from tag34.device import DeviceError, DeviceInfo
+from tag34.device import DeviceError
 from tag34.records import Decoder
 from tag34_hdl.layouts import Shape
 
+from .identify import identify
 from .verilator import BuildError, VerilatedCore
 
 
@@ -28,32 +27,6 @@ class SimulatedCore(DeviceCore, Protocol):
 
     def stalls(self, seed: int, inputs: float, outputs: float) -> None:
         """Let inputs pause and outputs not be ready, at random by ``seed``."""
-
-
-def identify(core: DeviceCore, detail: str = "") -> DeviceInfo:
-    """What a simulated core is, by its registers; afterwards it is at rest.
-
-    Raises DeviceError if it is no core of this version, or does not come to rest.
-    """
-
-    def read(name: str) -> int:
-        return core.read(REGISTERS[name].address)
-
-    if read("ID") != DEVICE_ID or read("VERSION") != CONTRACT_VERSION:
-        raise DeviceError("the simulated core does not answer as a tag34 core of this version")
-    # After a reset memory is swept, and shows nothing of use before.
-    core_device.rest(core)
-    return DeviceInfo(
-        "sim",
-        sessions=read("SESSIONS"),
-        window=read("WINDOW"),
-        max_message=read("MAX_MESSAGE"),
-        hold=read("HOLD"),
-        hold_limit=read("HOLD_LIMIT"),
-        width=read("WIDTH"),
-        clock_hz=read("CLOCK_HZ"),
-        detail=detail,
-    )
 
 
 class SimDevice(CoreDevice):

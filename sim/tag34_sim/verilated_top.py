@@ -35,14 +35,13 @@ def verilog(shape: Shape, divisor: int, info: LinkInfo) -> str:
 
 def build(shape: Shape, divisor: int, info: LinkInfo) -> Path:
     """The shared library of such a board, built if it is not in the cache. Raises BuildError."""
-    parts = (divisor, info, TOP, packaged("verilated_top.cpp"), packaged("verilated_top.py"))
+    harness = packaged("verilated_top.cpp")
+    parts = (divisor, info, TOP, harness, packaged("verilated_top.py"))
     key = hashlib.sha256(repr((content_key(shape, ""), parts)).encode()).hexdigest()[:24]
-    return cached(f"board-{key}", lambda work, library: compile_board(verilog(shape, divisor, info), work, library))
-
-
-def compile_board(text: str, work: Path, library: Path) -> None:
-    """Verilog to C++ to ``library``, in the folder ``work``. Raises BuildError."""
-    compile_top(TOP, text, packaged("verilated_top.cpp"), work, library)
+    return cached(
+        f"board-{key}",
+        lambda work, library: compile_top(TOP, verilog(shape, divisor, info), harness, work, library),
+    )
 
 
 class VerilatedBoard:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -20,6 +17,7 @@ from tag34_boards.boards import BOARDS
 from tag34_boards.boards.board import Board
 from tag34_boards.timing.tools import ToolError
 from tag34_boards.writing import writing
+from tests.boards.make import make
 
 NAMES = ", ".join(BOARDS)
 LIBUSB = (
@@ -62,13 +60,8 @@ def test_a_board_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_make_hands_the_board_on_as_one_word(target: str, board: str, told: str) -> None:
-    if shutil.which("make") is None:
-        pytest.skip("no make")
-    root, folder = Path(__file__).parents[2], Path(sys.executable).parent
-    # Nothing of a `make` that runs these tests, and nothing is installed.
-    env = {"PATH": os.environ["PATH"], "HOME": str(Path.home())}
-    line = ["make", "-o", ".venv/.ready", f"BIN={folder}", target, f"BOARD={board}"]
-    done = subprocess.run(line, cwd=root, env=env, capture_output=True, text=True)
+    # Nothing is installed.
+    done = make("-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}", target, f"BOARD={board}")
     assert done.stderr.startswith(told)
     assert done.stdout == ""
 

@@ -24,6 +24,7 @@ from tag34_boards.verilog.sizes import sizes_of
 from tag34_hdl.axi.core import ports
 from tag34_hdl.layouts import Shape
 from tag34_sim.verilator import BuildError, verilator_root
+from tests.boards.make import make
 
 #: Quickly made. Three sessions: not all that TID can say.
 ARGUMENTS = ["--sessions", "3", "--window", "4", "--max-message", "128", "--hold", "5"]
@@ -199,12 +200,7 @@ def test_a_tool_that_is_not_there_is_told(
 )
 def test_make_hands_the_sizes_on(line: list[str], options: str | None) -> None:
     """From its command line only: a terminal may have WINDOW and WIDTH in the environment."""
-    if shutil.which("make") is None:
-        pytest.skip("no make")
     options = options if options is not None else "--max-message 512 --hold 9 --hold-limit 3 --clock-hz 5000000"
-    # Nothing else: a `make` that runs these tests hands its own options, variables and level on.
-    env = {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "WINDOW": "0", "WIDTH": "80"}
-    root = Path(__file__).parents[2]
-    told = subprocess.run(["make", "-n", "verilog", *line], cwd=root, env=env, capture_output=True, text=True)
+    told = make("-n", "verilog", *line, WINDOW="0", WIDTH="80")
     assert told.returncode == 0, told.stderr
     assert " ".join(told.stdout.replace("'", "").split()).endswith(f"bin/tag34 verilog {options}".strip())

@@ -38,6 +38,8 @@ BOARDS = [pytest.param(("board", {}), id="serial:", marks=needs_compiler)]
 #: A device of several sessions with so little memory that they have to share it: five sessions, each may hold three
 #: messages of the five that can be held at a time.
 SHARED = {"sessions": 5, "window": 8, "max_message": 256, "hold": 5, "hold_limit": 3}
+#: The size of the compact core on a small FPGA.
+SMALL = {"window": 8, "max_message": 256, "hold": 2}
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from tag34_sim.selftest import selftest
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.verilator import VerilatedCore
 from tests.sim.bench import Bench
+from tests.sim.conftest import SMALL
 
 PEER = Peer()
-SMALL = {"window": 8, "max_message": 256, "hold": 2}
 #: Slow enough for milliseconds to pass in a test.
 CLOCK_HZ = 2_000_000
 
@@ -35,7 +35,7 @@ def small() -> Iterator[SimDevice]:
 @pytest.fixture(scope="module")
 def slow() -> Iterator[VerilatedCore]:
     """The same with a slow clock, at rest."""
-    core = VerilatedCore(Shape(window=8, max_message=256, hold=2, compact=True, clock_hz=CLOCK_HZ))
+    core = VerilatedCore(Shape(**SMALL, compact=True, clock_hz=CLOCK_HZ))
     assert core.run(100_000)
     yield core
     core.close()

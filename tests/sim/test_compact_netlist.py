@@ -19,9 +19,9 @@ from tag34_sim import verilator
 from tag34_sim.selftest import selftest
 from tag34_sim.sim_device import SimDevice
 from tests.sim.compiler import needs_compiler
+from tests.sim.conftest import SMALL
 
-SIZES = {"window": 8, "max_message": 256, "hold": 2}
-SHAPE = Shape(window=8, max_message=256, hold=2, compact=True)
+SHAPE = Shape(**SMALL, compact=True)
 CELLS = Path(__file__).with_name("ice40.v")
 #: Of an UP5K, less what a link to the host needs. The wide ports of the core are among what is counted.
 MOST = {"SB_LUT4": 3000, "SB_RAM40_4K": 25}
@@ -65,7 +65,7 @@ def test_the_netlist_says_the_same_as_the_model(tmp_path: Path, monkeypatch: pyt
         return library
 
     monkeypatch.setattr(verilator, "build", build)
-    with open_device("sim:verilator", compact=True, **SIZES) as device, open_device("model:", **SIZES) as model:
+    with open_device("sim:verilator", compact=True, **SMALL) as device, open_device("model:", **SMALL) as model:
         assert isinstance(device, SimDevice)
         report = selftest(device, model)
     assert report.difference is None, report.difference

@@ -15,7 +15,7 @@ from tag34_sim.golden import compose
 from tag34_sim.messages import Peer, damaged_checksum, encode, frame
 from tag34_sim.sim_device import SimDevice
 from tests.sim.bench import START_MS, Bench, Stage, tell
-from tests.sim.conftest import SHARED, WIDTHS
+from tests.sim.conftest import SHARED, SMALL, WIDTHS
 
 PEER = Peer()
 CONFIG = PEER.config()
@@ -28,7 +28,7 @@ FIRST, SECOND = encode([(58, "x" * 150)]), encode([(58, "second")])
 
 #: The cores, in parameters that say how their sizes are and when it happens: the compact one takes its time.
 CORES = ["fast", "compact"]
-SMALL_COMPACT = {"compact": True, "window": 8, "max_message": 256, "hold": 2}
+SMALL_COMPACT = {"compact": True, **SMALL}
 SHARED_COMPACT = {"compact": True, **SHARED}
 
 
@@ -133,15 +133,20 @@ def test_S6_a_request_that_waits_is_dropped_with_its_connection_and_asked_again(
 
 @pytest.mark.rule("R15", "S6")
 @pytest.mark.parametrize(
-    ("options", "sweep"),
-    [({}, range(len(PEER.order(3)) - 5, len(PEER.order(3)) + 35)), (SMALL_COMPACT, range(8_000, 18_000, 83))],
-    ids=CORES,
+    ("options", "sweep", "stalls"),
+    [
+        # Without a stall the fast core's request leaves at once.
+        ({}, range(len(PEER.order(3)) - 5, len(PEER.order(3)) + 35), (0.0, 0.9, 0.95)),
+        *((SMALL_COMPACT, range(8_000, 18_000, 83), (stall,)) for stall in (0.0, 0.9, 0.95)),
+    ],
 )
-def test_S6_a_request_leaves_whole_or_not_at_all(options: dict[str, Any], sweep: range) -> None:
+def test_S6_a_request_leaves_whole_or_not_at_all(
+    options: dict[str, Any], sweep: range, stalls: tuple[float, ...]
+) -> None:
     """The new connection comes at every cycle around that in which the request's first byte leaves."""
     left = {True: 0, False: 0}
     with gateware_of(options) as gateware:
-        for cycles, stall in product(sweep, (0.0, 0.9, 0.95)):
+        for cycles, stall in product(sweep, stalls):
             gateware.stalls(cycles, 0.0, stall)
             b = Bench(gateware)
             gateware.set_next_out(0, 1)
@@ -213,14 +218,14 @@ def test_R13a_a_request_that_waits_for_others_to_leave_starts_no_timer(many: Sim
 
 @pytest.mark.rule("R14", "R17")
 @pytest.mark.parametrize(
-    ("options", "size", "cycles"),
+    ("options", "size", "cycles", "to_close", "to_rest"),
     [
-        *(({**SHARED, "width": width}, size, 300) for width in WIDTHS for size in (width, None)),
-        (SHARED_COMPACT, None, 20_000),
+        *(({**SHARED, "width": width}, size, 300, 300, 1 << 20) for width in WIDTHS for size in (width, None)),
+        (SHARED_COMPACT, None, 20_000, 0, 1 << 24),
     ],
 )
 def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(
-    options: dict[str, Any], size: int | None, cycles: int
+    options: dict[str, Any], size: int | None, cycles: int, to_close: int, to_rest: int
 ) -> None:
     """Shortest messages of four sessions, one behind the other, or a beat of each in turn."""
     with gateware_of(options) as many:
@@ -239,10 +244,10 @@ def test_R14_R17_bytes_without_end_do_not_keep_a_timer_or_the_host_waiting(
         assert quiet.story() == ["request 1-0 R14"]
         many.core.write(REGISTERS["SESSION"].address, quiet.session)
         many.core.write(REGISTERS["COMMAND"].address, Command.DISCONNECT)
-        many.core.run(cycles)
+        many.core.run(to_close)
         assert quiet.phase is Phase.CLOSED
         assert not many.core.run(1), "and there are more bytes"
-        assert many.core.run(1 << 24)
+        assert many.core.run(to_rest)
         assert [lane.expected for lane in lanes] == [100] * 4
 
 
@@ -304,11 +309,16 @@ def test_S3_requests_of_many_sessions_go_before_all_messages_of_the_host(many: S
 
 @pytest.mark.rule("R15", "R17", "S6")
 @pytest.mark.parametrize(
-    ("options", "sweep"),
-    [(SHARED, range(90, 400, 6)), (SHARED_COMPACT, range(10_000, 60_000, 997))],
+    ("options", "sweep", "leaving"),
+    [
+        (SHARED, range(90, 400, 6), SECOND * 4),
+        (SHARED_COMPACT, range(10_000, 60_000, 997), encode([(58, "x" * 100)])),
+    ],
     ids=CORES,
 )
-def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(options: dict[str, Any], sweep: range) -> None:
+def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(
+    options: dict[str, Any], sweep: range, leaving: bytes
+) -> None:
     dropped = set()
     with gateware_of(options) as many:
         peers = [Peer(sender=f"PEER{n}") for n in range(many.info.sessions)]
@@ -317,12 +327,13 @@ def test_S6_a_new_connection_drops_the_requests_of_its_own_session_alone(options
             lanes = [Bench(stage, n, peer=peer) for n, peer in enumerate(peers)]
             for n in range(len(peers)):
                 many.set_next_out(n, 10**n)
-            give(many, "D", SECOND * 4)
+            give(many, "D", leaving)
             for lane in lanes[1:]:
                 many.core.receive(lane.session, lane.order(2))
             many.core.run(cycles)
             many.connect(3, phase=Phase.ACTIVE)
             stories = [lane.story() for lane in lanes]
+            assert stories[1:3] == [["request 1-0 R11", "R10 2 -> 1"]] * 2
             for n in (1, 2, 4):
                 assert lanes[n].requests == [(1, 0)], f"after {cycles} cycles"
             if stories[3] == ["request 1-0 R11", "R10 2 -> 1"] and not lanes[3].sent:

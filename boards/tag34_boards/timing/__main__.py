@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from tag34.contract import WIDTHS
+
 from . import history
 from .matrix import Bench
 from .measure import AreaOf, ClockOf, Entry
@@ -14,7 +16,7 @@ from .page import area_tables, clock_table, component_table, goal_lines, markdow
 from .ring import COMPONENTS
 from .route import OPTIONS
 from .synthesis import SCRIPT
-from .targets import AREA_MESSAGE, PARTS, SEEDS, SESSIONS, WIDTHS, Size, part
+from .targets import AREA_MESSAGE, PARTS, SEEDS, SESSIONS, Size, part
 from .tools import NEXTPNR, YOSYS, ToolError, version
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -35,7 +35,6 @@ PARTS = {
     )
 }
 
-WIDTHS = (1, 2, 4, 8)
 #: Seeds of a table's row.
 SEEDS = 5
 #: Session counts of the area table.

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tag34.cli import CommandError
+from tag34.contract import WIDTHS
 from tag34.playback import parse_number
 
 from ..verilator import BuildError
 from .figures import as_table
 from .gateware import Gateware
-from .measure import FULL, SAMPLE, WIDTHS, Amount, Result, measure, simulation
+from .measure import FULL, SAMPLE, Amount, Result, measure, simulation
 from .page import machine, write
 from .routed import Clocks
 from .streams import reports

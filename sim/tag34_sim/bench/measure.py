@@ -16,7 +16,6 @@ from .routed import Clocks, Routed
 from .software import CppScan, Engine, Missing, PlainScan, QuickFixCpp, QuickFixPython, Scan, SimpleFix
 from .streams import Stream, gaps, reports, short, worst
 
-WIDTHS = (1, 2, 4, 8)
 #: Cycles from the last byte of the proving message to the ResendRequest that the design allows, by width. Those in
 #: between have no goal of their own.
 BUDGET = {1: 4, 8: 6}
