@@ -13,6 +13,9 @@ from .send.composer import Composer
 from .session.sequencer import Sequencer
 from .session.timers import Timers
 
+#: Cycles in a row in which nothing was seen, before idle is said.
+QUIET = 4
+
 
 class Core(wiring.Component):
     """FIX session layer: bytes of a connection in, whole messages in order out, ResendRequests and host messages
@@ -195,30 +198,29 @@ class Core(wiring.Component):
             registers.counts.eq(data.counts),
         ]
 
-        # A byte taken needs two cycles to become visible to the sequencer: idle is said when all has been quiet for
-        # longer.
+        # What goes on inside is looked at a cycle late, as it is far apart; what comes from outside at once. A byte
+        # needs two cycles to become visible to the sequencer: idle is said when all has been quiet for longer.
+        working = Signal(init=1)
         busy = Signal()
-        quiet = Signal(range(4))
+        quiet = Signal(range(QUIET + 1))
+        m.d.sync += working.eq(
+            ~sequencer.idle | ~timers.idle | sequencer.records.valid | offered.valid | ~data.idle | ~composer.idle
+        )
         m.d.comb += [
             busy.eq(
-                ~sequencer.idle
-                | ~timers.idle
+                working
                 | registers.ticks_come
                 | registers.busy
                 | (self.rx.valid & self.rx.ready)
                 | self.send_header.valid
                 | registers.command_valid
-                | sequencer.records.valid
-                | offered.valid
-                | ~data.idle
-                | ~composer.idle
             ),
-            self.idle.eq((quiet == 3) & ~busy),
+            self.idle.eq((quiet == QUIET) & ~busy),
         ]
         # The host sees it a cycle later, and nothing of before what it has written.
         m.d.sync += registers.core_idle.eq(self.idle & ~self.write)
         with m.If(busy):
             m.d.sync += quiet.eq(0)
-        with m.Elif(quiet != 3):
+        with m.Elif(quiet != QUIET):
             m.d.sync += quiet.eq(quiet + 1)
         return m

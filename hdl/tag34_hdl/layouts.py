@@ -267,4 +267,7 @@ class EntryState(enum.Enum, shape=2):
 Frame = data.StructLayout({"garbled": 1, "offset": OFFSET, "length": LENGTH, "cycle": CYCLE})
 
 #: One byte of a message on its way to :class:`~tag34_hdl.receive.fields.Fields`: of BeginString's value or of the body.
-MessageByte = data.StructLayout({"data": 8, "start": 1, "begin": 1, "body": 1, "last": 1})
+#: ``soh``, ``equals``, ``digit``: what it is; these go with ``data``.
+MessageByte = data.StructLayout(
+    {"data": 8, "soh": 1, "equals": 1, "digit": 1, "start": 1, "begin": 1, "body": 1, "last": 1}
+)

@@ -10,14 +10,16 @@ from amaranth.lib.wiring import In, Out
 SMALL = 64
 
 
-def queue(width: int, depth: int) -> fifo.SyncFIFO | LargeQueue:
+def queue(width: int, depth: int) -> fifo.SyncFIFO | RegisteredQueue:
     """A queue that shows its first word a cycle after it came. Parameters: ``width``, in bits; ``depth``, in words."""
-    return (fifo.SyncFIFO if depth <= SMALL else LargeQueue)(width=width, depth=depth)
+    return (fifo.SyncFIFO if depth <= SMALL else RegisteredQueue)(width=width, depth=depth)
 
 
-class LargeQueue(wiring.Component):
-    """A queue with its first word in a register and the others in block memory, which takes two cycles to show one: the
-    next word may be late by so much if the one in front of it is taken just after it came.
+class RegisteredQueue(wiring.Component):
+    """A queue that shows its first word a cycle after it came, from a register: whoever looks at it has a whole cycle.
+
+    The others are in distributed memory or, if there may be many, in block memory, which takes two cycles to show one:
+    the next word may be late by so much if the one in front of it is taken just after it came.
 
     Parameters: ``width``, in bits; ``depth``, in words: so many fit.
 
@@ -30,7 +32,7 @@ class LargeQueue(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.words = words = fifo.SyncFIFOBuffered(width=self.width, depth=self.depth)
+        m.submodules.words = words = self._others()
         first = Signal(self.width, reset_less=True)
         wanted = Signal()  # there is no first word in the next cycle but for what comes now
         behind = Signal(range(self.depth + 1))  # words behind the first one, shown or not
@@ -49,3 +51,7 @@ class LargeQueue(wiring.Component):
             with m.If(passes):
                 m.d.sync += first.eq(self.w_data)
         return m
+
+    def _others(self) -> fifo.SyncFIFO | fifo.SyncFIFOBuffered:
+        """What keeps all words but the first one."""
+        return (fifo.SyncFIFO if self.depth <= SMALL else fifo.SyncFIFOBuffered)(width=self.width, depth=self.depth)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amaranth import Elaboratable
 
+from ..block_registers import take_in
 from ..boards.board import Board
 from ..timing.history import GATEWARE, revision
 from ..timing.measure import key_of
@@ -145,7 +146,10 @@ class _Build:
             self.say(f"{self.board.name}: {name}")
             command = [paths[name], *arguments]
             if name == self.toolchain.router:
-                self.count(_after(arguments, "--json"))
+                netlist = _after(arguments, "--json")
+                if self.toolchain.takes_in:
+                    take_in(self.folder / netlist)
+                self.count(netlist)
                 self.route(self.spelled(command))
             else:
                 run(command, self.folder / f"{name}.log")

@@ -27,6 +27,7 @@ class Toolchain:
         options: for it.
         variables: options of Amaranth's command for the router that it takes as variables of its architecture.
         luts, flip_flops, memories: what is counted.
+        takes_in: registers behind block memories go into them (:mod:`tag34_boards.block_registers`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Toolchain:
     luts: Part = Part("", {})
     flip_flops: Part = Part("", {})
     memories: Part = Part("", {})
+    takes_in: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -76,6 +78,7 @@ ECP5 = Toolchain(
     luts=Part("TRELLIS_COMB", {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}),
     flip_flops=Part("TRELLIS_FF", _each("TRELLIS_FF")),
     memories=Part("DP16KD", _each("DP16KD")),
+    takes_in=True,
 )
 GOWIN = Toolchain(
     "Yosys, nextpnr-himbaechel (Gowin), gowin_pack",

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..block_registers import take_in
 from .names import borrowed
 from .ring import TOP, Design
 from .tools import YOSYS, run, tool, version
@@ -23,6 +24,8 @@ rename -hide
 select -clear
 synth_ecp5 -top {top} -run coarse: -json design.json
 """
+#: What is done with the netlist behind it; another text for another way of doing it.
+BEHIND = "registers behind blocks go into them"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def synthesize(design: Design, build: Path, script: str = SCRIPT) -> Netlist:
     """
     script = script.format(top=TOP, inside=design.module)
     names = "".join(f"{design.module}/{name}\n" for name in borrowed(design.rtlil, design.module))
-    folder = build / f"netlist-{digest(design.rtlil, script, names, version(YOSYS))}"
+    folder = build / f"netlist-{digest(design.rtlil, script, names, BEHIND, version(YOSYS))}"
     done = folder / "hash"
     if done.exists():
         return Netlist(design, folder, done.read_text(), True)
@@ -65,6 +68,7 @@ def synthesize(design: Design, build: Path, script: str = SCRIPT) -> Netlist:
     (folder / "borrowed.txt").write_text(names)
     (folder / "synth.ys").write_text(script)
     run([tool(YOSYS), "-q", "-s", "synth.ys"], folder / "synth.log")
+    take_in(folder / "design.json")
     made = digest((folder / "design.json").read_text())
     done.write_text(made)  # last: what failed half way is made again
     return Netlist(design, folder, made, False)

@@ -5,7 +5,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34 import contract
-from tag34.contract import SOH
 
 from ..layouts import IDENT_BITS, MAX_SEQ_BCD, NUMBER, MessageByte, Shape
 from ..session.table import Context, Table
@@ -71,8 +70,8 @@ class Fields(wiring.Component):
         m = Module()
         out = self.fields
         byte = self.byte.data
-        is_soh = byte == SOH
-        is_digit = (byte >= ord("0")) & (byte <= ord("9"))
+        is_soh = self.byte.soh
+        is_digit = self.byte.digit
         digit = byte[:4]
 
         # The tag at hand. `tag_bad` catches what no tag looks like: empty, a letter, more than four digits.
@@ -135,7 +134,7 @@ class Fields(wiring.Component):
 
         # Comparison takes a cycle of its own, as block memory is slow to answer.
         compared = Signal(8)
-        known = Signal(8)
+        known = Signal(8, reset_less=True)
         is_begin = Signal()
         is_value = Signal()
         is_end = Signal()
@@ -201,7 +200,7 @@ class Fields(wiring.Component):
 
             with m.State("TAG"):
                 with m.If(take):
-                    with m.If(byte == ord("=")):
+                    with m.If(self.byte.equals):
                         m.d.sync += [
                             in_header.eq(still_header),
                             first.eq(1),
@@ -222,7 +221,8 @@ class Fields(wiring.Component):
                             m.d.sync += current[tag_number].eq(is_current)
                             with m.If(is_current):
                                 m.d.sync += found[tag_number].eq(1)
-                        m.d.comb += ident_next.eq(Mux(is_tag(49), THEIRS << IDENT_BITS, OURS << IDENT_BITS))
+                        # 49 or 56, by the bit that tells them apart: of other fields it does not matter.
+                        m.d.comb += ident_next.eq(Mux(tag[0], THEIRS << IDENT_BITS, OURS << IDENT_BITS))
                         with m.If(is_data & (length_left != 0)):
                             m.next = "DATA"
                         with m.Else():

@@ -55,7 +55,7 @@ class Framer(wiring.Component):
             it with this cycle.
         byte_valid, byte: the message's bytes, one cycle after they were taken: ``start`` (a message began), ``begin``
             (BeginString's value and its SOH, from behind ``8=FIX``), ``body`` (BodyLength's bytes; ``last`` with the
-            last of them).
+            last of them), and what is always asked of a byte.
         write, write_offset, write_data: bytes to store, one cycle after they were taken, from offset 5 on: ``8=FIX``
             is what every message begins with. Nothing is written beyond max_message (F5).
         has_slot: there is a slot to write to.
@@ -118,6 +118,7 @@ class Framer(wiring.Component):
         body_place = Signal(range(4))  # place in the body, as far as 35= is concerned
         type_ok = Signal()  # the body began with 35=
         good = Signal()  # nothing wrong so far
+        wrong_digit = Signal()  # but for this one of CheckSum, the byte before
 
         received = Signal(OFFSET)
         framed = Signal(OFFSET)
@@ -166,11 +167,17 @@ class Framer(wiring.Component):
             self.write.eq(0),
             self.byte.eq(0),
             self.byte.data.eq(byte),
+            self.byte.soh.eq(is_soh),
+            self.byte.equals.eq(byte == ord("=")),
+            self.byte.digit.eq(is_digit),
             self.write_data.eq(byte),
             self.write_offset.eq(count),
         ]
         m.d.comb += [checksum.first.eq(START_SUM), checksum.byte.eq(byte)]
 
+        m.d.sync += wrong_digit.eq(0)
+        with m.If(wrong_digit):
+            m.d.sync += good.eq(0)
         with m.If(take):
             m.d.sync += [received.eq(received + 1), matched.eq(matched_next)]
 
@@ -267,8 +274,7 @@ class Framer(wiring.Component):
             fits = Mux(is_sum, is_digit, byte == expected)
             with m.If(take):
                 m.d.sync += place.eq(place + 1)
-                with m.If(is_sum & (value != digit)):
-                    m.d.sync += good.eq(0)
+                m.d.sync += wrong_digit.eq(is_sum & (value != digit))
                 with m.If(~fits):
                     finish()
                     hunt(fresh=False)
@@ -276,7 +282,7 @@ class Framer(wiring.Component):
                     finish()
                     hunt(fresh=True)
             with m.If(~waits & (place == 6) & is_soh):
-                m.d.sync += [frame.garbled.eq(~good), frame.length.eq(count_next)]
+                m.d.sync += [frame.garbled.eq(wrong_digit | ~good), frame.length.eq(count_next)]
         fsm.finish()
 
         in_message = Signal()
@@ -300,6 +306,7 @@ class Framer(wiring.Component):
             body_place=body_place,
             type_ok=type_ok,
             good=good,
+            wrong_digit=wrong_digit,
             oversize=self.oversize,
         )
         counts = Signal(Counts)

@@ -1,5 +1,8 @@
 """The bytes of a chunk, from where they come."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth import Array, C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -12,10 +15,18 @@ from ..receive.checksum import Digits
 from .clock import Time
 from .program import Program, Source, chunk_layout
 
+#: Where a chunk's bytes come from memories.
+STORED = (Source.IDENT, Source.BODY)
+
 
 def character(digit: Value) -> Value:
     """A decimal digit as FIX writes it."""
     return Cat(digit, C(3, 4))
+
+
+def only(word: Value, lanes: Value) -> Value:
+    """The bytes of a word in ``lanes`` (a bit for each), zeros in the others."""
+    return Cat(Mux(lane, word.word_select(place, 8), 0) for place, lane in enumerate(lanes))
 
 
 def time_characters(time: data.View) -> list[Value]:
@@ -138,33 +149,39 @@ class Sources(wiring.Component):
             with m.If(chunk.source == Source.SUM):
                 m.d.sync += text_1.eq(word(checksum, chunk.place))
 
-        # Block memory is slow to leave: its bytes get a register before anything is made of them.
+        # Block memory is slow to leave: its bytes get a register before anything is made of them, and one that nothing
+        # else sets, so that it can be the block's own. Which of its bytes count is known beside it.
         valid_2 = Signal()
         summed_2 = Signal()
         digits = Array(digits_1)[number_1]
         time = Array(time_1)[eight_1] if len(time_1) > 1 else time_1[0]
-        shown = {name: Signal(8 * width, name=f"shown_{name}") for name in ("ident", "body", "other")}
+        stored = {source: Signal(8 * width, name=f"stored_{source.name.lower()}", reset_less=True) for source in STORED}
+        counts = {source: Signal(width, name=f"counts_{source.name.lower()}") for source in STORED}
+        other_2 = Signal(8 * width)
+        # A chunk's bytes only, so that the others count nothing.
+        inside = Cat(
+            Mux(self.right, width - lane <= self.count, lane < self.count) if width > 1 else C(1, 1)
+            for lane in range(width)
+        )
+        other = Mux(
+            source_1[Source.NUMBER],
+            Cat(character(digits[4 * lane : 4 * lane + 4]) for lane in range(width)),
+            Mux(source_1[Source.TIME], time, text_1),
+        )
+        literal = ~Cat(source_1[source] for source in STORED).any()
         with m.If(self.go):
-            m.d.sync += [valid_2.eq(self.valid), summed_2.eq(summed_1)]
-            for lane in range(width):
-                of_lane = slice(8 * lane, 8 * lane + 8)
-                # A chunk's bytes only, so that the others count nothing.
-                inside = Mux(self.right, width - lane <= self.count, lane < self.count) if width > 1 else C(1, 1)
-                other = Mux(
-                    source_1[Source.NUMBER],
-                    character(digits[4 * lane : 4 * lane + 4]),
-                    Mux(source_1[Source.TIME], time[of_lane], text_1[of_lane]),
-                )
-                literal = ~(source_1[Source.IDENT] | source_1[Source.BODY])
-                m.d.sync += [
-                    shown["ident"][of_lane].eq(Mux(source_1[Source.IDENT] & inside, self.ident[of_lane], 0)),
-                    shown["body"][of_lane].eq(Mux(source_1[Source.BODY] & inside, self.body[of_lane], 0)),
-                    shown["other"][of_lane].eq(Mux(literal & inside, other, 0)),
-                ]
+            m.d.sync += [
+                valid_2.eq(self.valid),
+                summed_2.eq(summed_1),
+                stored[Source.IDENT].eq(self.ident),
+                stored[Source.BODY].eq(self.body),
+                *(which.eq(Mux(source_1[source], inside, 0)) for source, which in counts.items()),
+                other_2.eq(only(other, Mux(literal, inside, 0))),
+            ]
         with m.If(self.clear):
             m.d.sync += [self.valid.eq(0), valid_2.eq(0)]
         m.d.comb += [
-            self.data.eq(shown["ident"] | shown["body"] | shown["other"]),
+            self.data.eq(reduce(or_, (only(stored[source], counts[source]) for source in STORED), other_2)),
             self.summed.eq(valid_2 & summed_2),
             self.summing.eq((self.valid & summed_1) | self.summed),
         ]

@@ -179,16 +179,17 @@ class FramerJudgement(Proof):
         )
         self.lemma((stage > DIGITS) | (signal("digits") == digits) & (digits <= 6), "digits")
         early = stage <= DIGITS
+        good = signal("good") & ~signal("wrong_digit")
         self.lemma(~early | ((digits == 0) | (stage == DIGITS)), "digits")
-        self.lemma(~early | ((place == 0) & ~bad & signal("good") & (signal("place") == 0)), "nothing wrong yet")
+        self.lemma(~early | ((place == 0) & ~bad & good & (signal("place") == 0)), "nothing wrong yet")
         self.lemma(~early | ((signal("body_place") == 0) & ~signal("type_ok")), "35= is to come")
         in_body = stage == BODY
-        self.lemma(~in_body | ((signal("body_place") == place) & signal("good") & (signal("place") == 0)), "35=")
+        self.lemma(~in_body | ((signal("body_place") == place) & good & (signal("place") == 0)), "35=")
         self.lemma(~in_body | (place == 0) | (signal("type_ok") == ~bad), "35=")
         self.lemma(~in_body | (place != 0) | ~bad, "35=")
         in_trailer = stage == TRAILER
         self.lemma(~in_trailer | ((signal("place") == place) & (place <= 6)), "trailer")
-        self.lemma(~in_trailer | (signal("good") == ~bad), "trailer")
+        self.lemma(~in_trailer | (good == ~bad), "trailer")
         self.lemma(~reading | (signal("checksum.total") == total), "sum")
         shown = Cat(hundreds, tens, ones)
         rom = Cat(ones, tens, hundreds)

@@ -57,12 +57,13 @@ def marked(raw: bytes) -> list[dict[str, int] | None]:
     body_end = len(raw) - len("10=000|")
     marks: list[dict[str, int] | None] = []
     for place, data in enumerate(raw):
+        byte = {"data": data, "soh": data == SOH[0], "equals": data == ord("="), "digit": chr(data) in "0123456789"}
         if place == 4:
-            marks.append({"data": data, "start": 1})
+            marks.append({**byte, "start": 1})
         elif 4 < place <= begin_end:
-            marks.append({"data": data, "begin": 1})
+            marks.append({**byte, "begin": 1})
         elif body <= place < body_end:
-            marks.append({"data": data, "body": 1, "last": int(place == body_end - 1)})
+            marks.append({**byte, "body": 1, "last": int(place == body_end - 1)})
         else:
             marks.append(None)
     return marks
