@@ -7,9 +7,10 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import LENGTH, OFFSET, Shape
+from ..vectors import from_first, up, wire
 from .digits import times
 from .framer import TRAILER_LENGTH
-from .lanes import from_first, lane_of, up, wire
+from .lanes import lane_of
 from .packer import INDEX
 from .patterns import LENGTH_DIGITS
 

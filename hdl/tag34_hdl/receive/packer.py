@@ -12,7 +12,8 @@ from tag34.contract import SOH
 from ..block_memory import BlockMemory
 from ..layouts import CYCLE, OFFSET, Shape
 from ..session.table import Context, Table
-from .lanes import Bytes, planes, spread, wire
+from ..vectors import planes, spread, wire
+from .lanes import Bytes
 from .lanes import below as lanes_below
 
 #: Lanes that look-back patterns reach beyond the lane at hand.

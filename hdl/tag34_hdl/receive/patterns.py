@@ -7,8 +7,9 @@ from typing import Any
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
+from ..vectors import any_of, down, from_first, runs, to_last, up, wire
 from .framer import TRAILER_LENGTH
-from .lanes import Row, any_of, down, from_first, runs, to_last, up, window, wire
+from .lanes import Row, window
 from .packer import CHARACTERS, LOOK_BACK
 
 #: Digits of BodyLength.

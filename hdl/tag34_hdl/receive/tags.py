@@ -10,7 +10,8 @@ from amaranth import C, Module, Signal, Value
 
 from tag34.contract import DATA_FIELDS, HEADER_TAGS, SOH
 
-from .lanes import any_of, window, wire
+from ..vectors import any_of, wire
+from .lanes import window
 
 #: Classes of bytes: digits are 0 to 9, the others are none of them.
 CLASS_BITS = 4

@@ -13,8 +13,9 @@ from tag34 import contract
 
 from ..layouts import Shape
 from ..session.table import Context, Table
+from ..vectors import any_of, from_first, pick, planes, up, wire
 from .fields import BEGIN_STRING, OURS, THEIRS
-from .lanes import Bytes, Row, any_of, behind, first_of, from_first, lane_of, pick, planes, up, window, wire
+from .lanes import Bytes, Row, behind, first_of, lane_of, window
 from .tags import BYTES, CLASS_BITS, CLASSES, LONGEST, PAIRS, Lanes, classify, ends_header
 from .wide_data import DataBody
 from .wide_ident import Piece, WideIdent

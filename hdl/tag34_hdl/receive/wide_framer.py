@@ -10,10 +10,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
 from ..session.table import Context, Table
+from ..vectors import from_first, pick, up, wire
 from .checksum import START_SUM, reads_as
 from .extent import Extent
 from .framer import START, TRAILER_LENGTH, Counts, show_counts
-from .lanes import below, first_of, from_first, lane_of, pick, up, window, wire
+from .lanes import below, first_of, lane_of, window
 from .packer import INDEX, Packer
 from .patterns import Patterns
 

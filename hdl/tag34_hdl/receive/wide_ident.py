@@ -9,7 +9,8 @@ from amaranth import C, Cat, Module, Mux, Signal, Value
 
 from ..block_memory import BlockMemory
 from ..layouts import IDENT_BITS, Shape
-from .lanes import any_bit, below, spread
+from ..vectors import any_bit, spread
+from .lanes import below
 
 
 @dataclass

@@ -9,8 +9,9 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from tag34.contract import SEQ_DIGITS
 
 from ..layouts import MAX_SEQ_BCD, NUMBER, Shape
+from ..vectors import spread, wire
 from .digits import times
-from .lanes import behind, first_of, spread, wire
+from .lanes import behind, first_of
 
 #: Two fields with the same two digits: ``34=|34=``.
 APART = 4

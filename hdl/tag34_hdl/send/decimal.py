@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bcd import digits_of
+from ..vectors import wire
 
 BITS = 18
 STEPS_PER_CYCLE = 3
@@ -29,6 +30,7 @@ class Decimal(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
+        logic = m.submodules.logic = Module()
         cycles = -(-self.bits // STEPS_PER_CYCLE)
         left = Signal(range(cycles + 1))
         bits = Signal(cycles * STEPS_PER_CYCLE)
@@ -43,6 +45,6 @@ class Decimal(wiring.Component):
         with m.Elif(left != 0):
             digits: Value = self.digits
             for step in range(STEPS_PER_CYCLE):
-                digits = double(digits, bits[-1 - step])
+                digits = wire(logic, double(digits, bits[-1 - step]), "doubled")
             m.d.sync += [left.eq(left - 1), bits.eq(bits << STEPS_PER_CYCLE), self.digits.eq(digits)]
         return m
