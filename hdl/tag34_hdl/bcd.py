@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Array, Cat, Const, Module, Mux, Value
-
-from .vectors import apart, gather, wire
+from amaranth import Array, Cat, Const, Mux, Value
 
 
 def digits_of(value: Value) -> list[Value]:
@@ -12,45 +10,32 @@ def digits_of(value: Value) -> list[Value]:
     return [value[i : i + 4] for i in range(0, len(value), 4)]
 
 
-def _planes(m: Module, value: Value) -> list[Value]:
-    """Lowest bits of all digits, each where its digit begins; second ones, and so on."""
-    begins = sum(1 << place for place in range(0, len(value), 4))
-    return [wire(m, value[bit:] & Const(begins, len(value)), f"plane_{bit}") for bit in range(4)]
-
-
-def _reached(m: Module, full: Value) -> Value:
-    """Which digits a carry from below reaches, if it passes the digits that are ``full``: bits where digits begin.
+def _passed_on(full: list[Value]) -> Value:
+    """Which digits a carry from below reaches, if it passes the digits that are ``full``.
 
     It does what the carry of a binary adder does: adding one to a row of ones and zeros changes the ones from below
     up to the first zero, and that. Adders have a fast way for it in every FPGA, a row of ANDs has not.
     """
-    row = wire(m, gather(m, full, 4), "row")
-    return apart(m, (row + 1)[: len(row)] ^ row, 4)
+    row = Cat(*full)
+    return (row + 1)[: len(full)] ^ row
 
 
-def _changed(value: Value, planes: list[Value]) -> Value:
-    """``value`` with other bits where ``planes`` say so."""
-    for bit, plane in enumerate(planes):
-        value ^= Cat(Const(0, bit), plane)[: len(value)]
-    return value
+def increment(value: Value) -> Value:
+    """``value`` + 1, modulo ten to the number of digits."""
+    digits = digits_of(value)
+    reached = _passed_on([digit == 9 for digit in digits])
+    return Cat(
+        Mux(carry, Mux(digit == 9, 0, digit + 1), digit)[:4] for digit, carry in zip(digits, reached, strict=True)
+    )
 
 
-def increment(m: Module, value: Value) -> Value:
-    """``value`` + 1, modulo ten to the number of digits. ``m``: where logic goes, under no condition."""
-    ones, twos, fours, eights = _planes(m, value)
-    nine = wire(m, ones & ~twos & ~fours & eights, "nine")
-    reached = _reached(m, nine)
-    carry = reached & ones & ~nine
-    return _changed(value, [reached, carry, carry & twos, (carry & twos & fours) | (reached & nine)])
-
-
-def decrement(m: Module, value: Value) -> Value:
-    """``value`` - 1, modulo ten to the number of digits. ``m``: where logic goes, under no condition."""
-    ones, twos, fours, eights = _planes(m, value)
-    some = wire(m, ones | twos | fours | eights, "some")
-    reached = _reached(m, wire(m, ~some & Const(sum(1 << place for place in range(0, len(value), 4)), len(value))))
-    borrow = reached & ~ones
-    return _changed(value, [reached, borrow & some, borrow & some & ~twos, borrow & ~twos & ~fours])
+def decrement(value: Value) -> Value:
+    """``value`` - 1, modulo ten to the number of digits."""
+    digits = digits_of(value)
+    reached = _passed_on([digit == 0 for digit in digits])
+    return Cat(
+        Mux(borrow, Mux(digit == 0, 9, digit - 1), digit)[:4] for digit, borrow in zip(digits, reached, strict=True)
+    )
 
 
 def significant_digits(value: Value) -> Value:

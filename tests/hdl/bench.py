@@ -68,15 +68,13 @@ def simulate(component: Any, *testbenches: Testbench, cycles: int = 10_000) -> N
 
 
 def evaluate(
-    function: Callable[..., Value], widths: Sequence[int], vectors: Iterable[Sequence[int]], logic: Module | None = None
+    function: Callable[..., Value], widths: Sequence[int], vectors: Iterable[Sequence[int]]
 ) -> list[tuple[int, ...]]:
     """Values of a combinational expression: ``function`` of inputs of these ``widths``, for each vector of inputs.
 
-    ``function`` may return a Value or a tuple of Values. ``logic``: a module that it puts something into.
+    ``function`` may return a Value or a tuple of Values.
     """
     m = Module()
-    if logic is not None:
-        m.submodules += logic
     inputs = [Signal(width, name=f"input_{index}") for index, width in enumerate(widths)]
     result = function(*inputs)
     outputs: list[Signal] = []

@@ -12,7 +12,7 @@ from tag34.contract import SOH
 from ..block_memory import BlockMemory
 from ..layouts import CYCLE, OFFSET, Shape
 from ..session.table import Context, Table
-from ..vectors import planes, spread, wire
+from ..vectors import planes, wire
 from .lanes import Bytes
 from .lanes import below as lanes_below
 
@@ -190,14 +190,18 @@ class Packer(wiring.Component):
 
         finds = Signal()
         changes = Signal()
-        old = spread(logic, below, 8)
         other = Signal()
         m.d.comb += [
             other.eq((beat.session != session) if shape.sessions > 1 else 0),
             is_open.eq(~self.closed & plain & ~changes & ~other),
             show_index.eq(index),
-            shown.eq((turned & ~old) | (Mux(waiting, rest, self.word.data) & old)),
+            shown.eq(turned),
         ]
+        for lane in range(width):  # One by one: a lane that stays is not enabled.
+            with m.If(below[lane]):
+                m.d.comb += shown.word_select(lane, 8).eq(
+                    Mux(waiting, rest.word_select(lane, 8), self.word.data.word_select(lane, 8))
+                )
         with m.If(fetched):
             since = Mux(fetched_left != 0, 0, ~lanes_below(logic, again_lane, width))
             until = Mux(is_end, Mux(waiting, 0, below), every)

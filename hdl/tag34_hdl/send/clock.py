@@ -48,7 +48,6 @@ class Clock(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        logic = m.submodules.logic = Module()
         time = self.time
         settle = Signal(range(3))
         counts = Signal()  # a register: all units hang on it
@@ -112,7 +111,7 @@ class Clock(wiring.Component):
             at_end = Signal(name=f"at_end_{index}")
             m.d.sync += at_end.eq(unit == last)
             with m.If(up):
-                m.d.sync += unit.eq(Mux(at_end, first, bcd.increment(logic, unit)))
+                m.d.sync += unit.eq(Mux(at_end, first, bcd.increment(unit)))
             up = up & at_end
         with m.If(self.load):
             m.d.sync += [time.eq(self.new_time), settle.eq(2)]

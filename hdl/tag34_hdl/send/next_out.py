@@ -60,7 +60,7 @@ class NextOut(wiring.Component):
         # The number behind is made ahead: counting up ten digits is a long path.
         behind = Signal(Entry)
         m.d.sync += [
-            behind.value.eq(bcd.increment(m, self.entry.value)),
+            behind.value.eq(bcd.increment(self.entry.value)),
             behind.left.eq(self.entry.value != MAX_SEQ_BCD),
         ]
         m.d.comb += [

@@ -60,7 +60,6 @@ class Expected(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        logic = m.submodules.logic = Module()
         left = Signal(range(SEQ_DIGITS + 2))
         make_low = Signal()
         # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low
@@ -89,13 +88,13 @@ class Expected(wiring.Component):
                 m.d.sync += self.low.eq((self.low << 3) + (self.low << 1) + reading[-4:])
         with m.Elif(left == 1):
             # The serial sum is expected + chunk; the end of a chunk is one less.
-            m.d.sync += [left.eq(0), self.busy.eq(0), self.chunk_end.eq(bcd.decrement(logic, self.chunk_end))]
+            m.d.sync += [left.eq(0), self.busy.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
         with m.If(self.increment):
             m.d.sync += [
-                self.value.eq(bcd.increment(logic, self.value)),
+                self.value.eq(bcd.increment(self.value)),
                 self.low.eq(self.low + 1),
-                self.limit.eq(bcd.increment(logic, self.limit)),
-                self.chunk_end.eq(bcd.increment(logic, self.chunk_end)),
+                self.limit.eq(bcd.increment(self.limit)),
+                self.chunk_end.eq(bcd.increment(self.chunk_end)),
             ]
         with m.If(self.load):
             m.d.sync += [

@@ -138,8 +138,8 @@ class Preparation(wiring.Component):
         highest_kept = Signal()
         chunk_ends_highest = Signal()  # a chunk ends below `highest`
         m.d.sync += [
-            seq_below.eq(bcd.decrement(m, message.seq)),
-            highest_below.eq(bcd.decrement(m, self.highest)),
+            seq_below.eq(bcd.decrement(message.seq)),
+            highest_below.eq(bcd.decrement(self.highest)),
             highest_kept.eq(self.top_valid & (self.top == self.highest)),
             chunk_ends_highest.eq(self.chunk_end < self.highest),
         ]

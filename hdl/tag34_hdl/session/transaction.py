@@ -94,7 +94,7 @@ class Transaction:
             self.infinity.eq(dut.config.policy == Policy.INFINITY),
             self.at_target.eq(expected.value == self.target),
             self.target_above.eq(self.target > expected.value),
-            self.target_below.eq(bcd.decrement(m, self.target)),
+            self.target_below.eq(bcd.decrement(self.target)),
             self.top_reaches.eq(state.top_valid & (state.top >= self.target)),
             self.top_is_expected.eq(state.top == expected.value),
             self.past_end.eq(expected.value > state.end),

@@ -73,7 +73,7 @@ class ExpectedSums(Proof):
 
         def right(state: Any, window: Value, chunk: Value) -> Value:
             limit = state.limit == decimal_sum(state.value, window)
-            end = bcd.increment(self.m, state.chunk_end) == decimal_sum(state.value, chunk)
+            end = bcd.increment(state.chunk_end) == decimal_sum(state.value, chunk)
             numbers = is_bcd(state.value) & is_bcd(state.limit) & is_bcd(state.chunk_end) & (state.value <= largest)
             sizes = is_bcd(window) & is_bcd(chunk) & (window >= 1) & (window <= size) & (chunk >= 1)
             return numbers & sizes & limit & end & (chunk <= to_bcd(MAX_SEQ))
@@ -109,15 +109,13 @@ class ExpectedSums(Proof):
         self.lemma(~idle | right(dut, window, chunk), "right")
         self.holds("expected.limit", ~idle | (dut.limit == decimal_sum(dut.value, window)))
         self.cover("expected.limit", idle & (dut.limit == 0x100) & self.past(dut.increment))
-        self.holds(
-            "expected.chunk-end", ~idle | (bcd.increment(self.m, dut.chunk_end) == decimal_sum(dut.value, chunk))
-        )
+        self.holds("expected.chunk-end", ~idle | (bcd.increment(dut.chunk_end) == decimal_sum(dut.value, chunk)))
         self.cover("expected.chunk-end", idle & (dut.chunk_end == 0x9858) & self.past(dut.busy))
         self.holds("expected.low", dut.busy | (dut.low == low(dut.value)))
         self.cover("expected.low", ~dut.busy & self.past(dut.busy) & self.past(make_low) & (dut.low == 3))
         before = self.past(dut.value, init=1)
         stays = ~self.past(dut.load) & ~self.past(dut.restore)
-        moved = dut.value == Mux(self.past(dut.increment), bcd.increment(self.m, before), before)
+        moved = dut.value == Mux(self.past(dut.increment), bcd.increment(before), before)
         self.holds("expected.never-decreases", ~stays | moved)
         self.cover("expected.never-decreases", stays & (before == 0x199) & (dut.value == 0x200))
         age = Signal(range(SEQ_DIGITS + 2), init=SEQ_DIGITS + 1)

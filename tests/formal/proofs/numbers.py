@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from amaranth import Cat, Const, Mux, Signal, Value
 
 from tag34.contract import SEQ_DIGITS
@@ -75,12 +73,11 @@ class BcdArithmetic(Proof):
         x = self.any(4 * SEQ_DIGITS, "x")
         y = self.any(4 * SEQ_DIGITS, "y")
         self.assume(is_bcd(x) & is_bcd(y))
-        increment, decrement = partial(bcd.increment, self.m), partial(bcd.decrement, self.m)
         # Numbers of up to four digits are compared with binary ones; longer ones are made of such, a carry between:
         # that is quick to decide, and both together say the same of all digits.
         for count in range(1, PART // 4 + 1):
             part = x[: 4 * count]
-            up, down, top = increment(part), decrement(part), 10**count - 1
+            up, down, top = bcd.increment(part), bcd.decrement(part), 10**count - 1
             wraps = binary(part) == top
             self.holds("bcd.increment", is_bcd(up) & (binary(up) == Mux(wraps, 0, binary(part) + 1)))
             self.holds("bcd.decrement", is_bcd(down) & (binary(down) == Mux(part == 0, top, binary(part) - 1)))
@@ -88,19 +85,16 @@ class BcdArithmetic(Proof):
         for bits in range(PART, len(x), PART):
             high, low = x[bits : bits + PART], x[:bits]
             wraps = all_nines(low)
-            up, down = increment(x[: bits + PART]), decrement(x[: bits + PART])
-            self.holds("bcd.increment", up == Cat(increment(low), Mux(wraps, increment(high), high)))
-            self.holds(
-                "bcd.decrement",
-                down == Cat(decrement(low), Mux(low == 0, decrement(high), high)),
-            )
+            up, down = bcd.increment(x[: bits + PART]), bcd.decrement(x[: bits + PART])
+            self.holds("bcd.increment", up == Cat(bcd.increment(low), Mux(wraps, bcd.increment(high), high)))
+            self.holds("bcd.decrement", down == Cat(bcd.decrement(low), Mux(low == 0, bcd.decrement(high), high)))
             same, low_y = high == y[bits : bits + PART], y[:bits]
             self.holds(
                 "bcd.order",
                 (x[: bits + PART] < y[: bits + PART]) == Mux(same, low < low_y, high < y[bits : bits + PART]),
             )
-        self.cover("bcd.increment", (x[:20] == 0x99999) & (increment(x)[:20] == 0) & (x[20:24] == 3))
-        self.cover("bcd.decrement", (x == 0x1000) & (decrement(x) == 0x999))
+        self.cover("bcd.increment", (x[:20] == 0x99999) & (bcd.increment(x)[:20] == 0) & (x[20:24] == 3))
+        self.cover("bcd.decrement", (x == 0x1000) & (bcd.decrement(x) == 0x999))
         self.cover("bcd.order", (x < y) & (x[:4] > y[:4]))
 
         # One place for all digits and carries, and how the places go together.

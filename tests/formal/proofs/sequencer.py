@@ -608,7 +608,7 @@ class SequencerOrder(SequencerProof):
         turn = (state("ADVANCE") | self.advances) & (record.seq == expected)
         self.holds("sequencer.in-order", ~tells | early | turn | r5)
         was_turn = self.past(tells & ~early & (state("ADVANCE") | self.advances))
-        self.holds("sequencer.in-order", ~was_turn | (expected == bcd.increment(self.m, self.past(record.seq))))
+        self.holds("sequencer.in-order", ~was_turn | (expected == bcd.increment(self.past(record.seq))))
         self.cover("sequencer.in-order", gap & tells & ~early & (expected == 2) & (record.seq == 2))
         self.cover("sequencer.in-order", twice & tells & r5 & (expected == 2))
 
