@@ -56,7 +56,6 @@ class Packer(wiring.Component):
             return m
 
         width, bits = self.width, exact_log2(self.width)
-        logic = m.submodules.logic = Module()
         # Where the chunk goes: known before its bytes.
         fill = Signal(bits)
         total = Signal(bits + 1)
@@ -88,7 +87,7 @@ class Packer(wiring.Component):
         rotated: Value = self.data
         for bit in range(bits):
             shift = 8 << bit
-            rotated = wire(logic, Mux(turn[bit], Cat(rotated[-shift:], rotated[:-shift]), rotated), "rotated")
+            rotated = wire(m, Mux(turn[bit], Cat(rotated[-shift:], rotated[:-shift]), rotated), "rotated")
         # A last chunk that fills more than its word leaves a rest, which is another one.
         rest = Signal()
         with m.If(self.go):
@@ -108,7 +107,7 @@ class Packer(wiring.Component):
 
         # The word.
         carry = Signal(8 * width)
-        old = spread(logic, keep, 8)
+        old = spread(m, keep, 8)
         m.d.comb += self.word.eq((carry & old) | (turned & ~old))
         for lane in range(width):
             of_lane = slice(8 * lane, 8 * lane + 8)
