@@ -105,10 +105,11 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     from tag34_hdl.session.message_memory import ExternalMemory
 
     text = rtlil.convert(Core(shape), name=name, platform=ExternalMemory(), emit_src=False)
-    # Amaranth's own way, but for -noopt: what is ANDed with a constant would be torn into its bits.
+    # Amaranth's own way, but for -noopt where lanes are vectors: what is ANDed with a constant would be torn into bits.
+    process = "proc -nomux -norom" if shape.width == 1 else "proc -noopt -nomux -norom"
     script = (
         f"read_rtlil <<rtlil\n{text}\nrtlil",
-        *("proc -noopt -nomux -norom", "memory_collect", "write_verilog -norename -noattr"),
+        *(process, "memory_collect", "write_verilog -norename -noattr"),
     )
     yosys = find_yosys(lambda version: version >= (0, 40))
     return whole(yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True))
