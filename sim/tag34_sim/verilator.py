@@ -98,12 +98,21 @@ _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 def verilog(shape: Shape, name: str = TOP) -> str:
     """The core as Verilog."""
-    from amaranth.back.verilog import convert
+    from amaranth._toolchain.yosys import find_yosys
+    from amaranth.back import rtlil
 
     from tag34_hdl.core import Core
     from tag34_hdl.session.message_memory import ExternalMemory
 
-    return whole(convert(Core(shape), name=name, platform=ExternalMemory(), strip_internal_attrs=True))
+    text = rtlil.convert(Core(shape), name=name, platform=ExternalMemory(), emit_src=False)
+    # Amaranth's own way, but for -noopt where lanes are vectors: what is ANDed with a constant would be torn into bits.
+    process = "proc -nomux -norom" if shape.width == 1 else "proc -noopt -nomux -norom"
+    script = (
+        f"read_rtlil <<rtlil\n{text}\nrtlil",
+        *(process, "memory_collect", "write_verilog -norename -noattr"),
+    )
+    yosys = find_yosys(lambda version: version >= (0, 40))
+    return whole(yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True))
 
 
 def whole(text: str) -> str:

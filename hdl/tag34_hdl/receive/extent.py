@@ -7,6 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import LENGTH, OFFSET, Shape
+from ..vectors import from_first, up, wire
+from .digits import times
 from .framer import TRAILER_LENGTH
 from .lanes import lane_of
 from .packer import INDEX
@@ -15,12 +17,6 @@ from .patterns import LENGTH_DIGITS
 Digits = data.ArrayLayout(unsigned(4), LENGTH_DIGITS)
 #: Words of a body.
 WORDS = unsigned(20)
-
-
-def times(digit: Value, weight: int) -> Value:
-    """A digit times a weight: each bit is a function of the digit's four."""
-    bits = (9 * weight).bit_length()
-    return Cat(Cat(digit == value for value in range(10) if value * weight >> bit & 1).any() for bit in range(bits))
 
 
 class Extent(wiring.Component):
@@ -89,6 +85,7 @@ class Extent(wiring.Component):
         m = Module()
         width = self.shape.width
         lane_bits = self.shape.lane_bits
+        logic = m.submodules.logic = Module()
 
         # Stages: digits -> shares of pairs of them -> the sum -> the mark, and the length -> whether it is too long.
         stage = Signal(5)
@@ -153,10 +150,12 @@ class Extent(wiring.Component):
         lanes = Cat((sum_[:lane_bits] == i) for i in range(width))
 
         def set_mark(mark: Value) -> list:
+            mark = wire(logic, mark[: TRAILER_LENGTH + width], "mark")
+            since = from_first(logic, mark)
             return [
                 self.mark.eq(mark),
-                self.behind.eq(Cat(mark[:i].any() for i in range(width))),
-                self.beyond.eq(Cat(mark[: TRAILER_LENGTH + i + 1].any() for i in range(width))),
+                self.behind.eq(up(since, 1)),
+                self.beyond.eq(since[TRAILER_LENGTH:]),
             ]
 
         with m.If(self.passes):

@@ -12,6 +12,9 @@ from tag34.contract import SOH
 from ..block_memory import BlockMemory
 from ..layouts import CYCLE, OFFSET, Shape
 from ..session.table import Context, Table
+from ..vectors import planes, wire
+from .lanes import Bytes
+from .lanes import below as lanes_below
 
 #: Lanes that look-back patterns reach beyond the lane at hand.
 LOOK_BACK = 10
@@ -33,8 +36,13 @@ CHARACTERS = {
     "one": ord("1"),
     "zero": ord("0"),
 }
-#: One byte's classes; ``below_four``: a digit below 4; ``value``: a digit's value.
-Class = data.StructLayout({**dict.fromkeys(CHARACTERS, 1), "digit": 1, "below_four": 1, "value": 4})
+
+
+def classes(width: int) -> data.StructLayout:
+    """Classes of a word's bytes, a bit for each lane; ``below_four``: a digit below 4; ``value``: a digit's bits, the
+    lowest ones first."""
+    names = (*CHARACTERS, "digit", "below_four")
+    return data.StructLayout({**dict.fromkeys(names, width), "value": data.ArrayLayout(width, 4)})
 
 
 def context_words(width: int) -> int:
@@ -91,7 +99,7 @@ class Packer(wiring.Component):
                 "word": Out(shape.word),
                 "index": Out(INDEX),
                 "context": Out(1),
-                "classes": Out(data.ArrayLayout(Class, shape.width)),
+                "classes": Out(classes(shape.width)),
                 "idle": Out(1),
                 "takes": Out(1),
                 "session": Out(session),
@@ -108,6 +116,7 @@ class Packer(wiring.Component):
         beat = self.rx.payload
         session = self.session
         lane_bits = shape.lane_bits
+        logic = m.submodules.logic = Module()
 
         place = Signal(lane_bits)  # lane of the next byte
         index = Signal(INDEX)  # of the word that it belongs to
@@ -122,7 +131,7 @@ class Packer(wiring.Component):
         take = Signal()
         turned: Value = beat.data
         for bit in range(lane_bits):
-            turned = Mux(place[bit], turned.rotate_left(8 << bit), turned)
+            turned = wire(logic, Mux(place[bit], turned.rotate_left(8 << bit), turned), "turned")
         end = Signal(range(2 * width))
         m.d.comb += [
             # Without `hold` for one thing less: it comes with `back`, and stays until words are shown again.
@@ -153,10 +162,6 @@ class Packer(wiring.Component):
         m.d.sync += backs.eq(self.back & self.go)
         m.d.comb += moves.eq(self.go & ~self.hold & ~self.back & ~backs)
         every = C((1 << width) - 1, width)
-        until_end = Cat(end > lane for lane in range(width))
-
-        def below_lane(lane: Value) -> Value:
-            return Cat(lane > other for other in range(width))
 
         # -- Showing again
         plain = Signal(init=1)  # nothing is shown again, nor will be
@@ -174,6 +179,15 @@ class Packer(wiring.Component):
             is_end.eq(fetched_index == index),
         ]
 
+        bits = planes(logic, shown, 8)
+        octets = Bytes(logic, bits)
+        found = {
+            **{name: octets.hold(char) for name, char in CHARACTERS.items()},
+            "digit": octets.digits,
+            "below_four": octets.below_four(),
+            "value": Cat(bits[:4]),
+        }
+
         finds = Signal()
         changes = Signal()
         other = Signal()
@@ -183,13 +197,13 @@ class Packer(wiring.Component):
             show_index.eq(index),
             shown.eq(turned),
         ]
-        for lane in range(width):
+        for lane in range(width):  # One by one: a lane that stays is not enabled.
             with m.If(below[lane]):
                 m.d.comb += shown.word_select(lane, 8).eq(
                     Mux(waiting, rest.word_select(lane, 8), self.word.data.word_select(lane, 8))
                 )
         with m.If(fetched):
-            since = Mux(fetched_left != 0, 0, Cat(again_lane <= lane for lane in range(width)))
+            since = Mux(fetched_left != 0, 0, ~lanes_below(logic, again_lane, width))
             until = Mux(is_end, Mux(waiting, 0, below), every)
             m.d.comb += [
                 shown.eq(kept.data),
@@ -200,7 +214,9 @@ class Packer(wiring.Component):
             ]
         with m.Elif(plain & ~changes):
             m.d.comb += [
-                mask.eq(Mux(offered, Mux(waiting, every, ~below) & until_end, Mux(waiting, below, 0))),
+                mask.eq(
+                    Mux(offered, Mux(waiting, every, ~below) & lanes_below(logic, end, width), Mux(waiting, below, 0))
+                ),
                 full.eq(offered & over),
             ]
 
@@ -233,12 +249,11 @@ class Packer(wiring.Component):
                 self.context.eq(context),
                 is_new.eq(plain & ~changes),
             ]
-            for lane in range(width):
-                m.d.sync += self._classify(self.classes[lane], shown.word_select(lane, 8))
+            m.d.sync += [self.classes[name].eq(lanes) for name, lanes in found.items()]
             with m.If(plain & ~changes):
                 m.d.sync += [rest.eq(turned), waiting.eq(offered & over & (end[:lane_bits] != 0))]
                 with m.If(offered):
-                    m.d.sync += [place.eq(end[:lane_bits]), below.eq(below_lane(end[:lane_bits]))]
+                    m.d.sync += [place.eq(end[:lane_bits]), below.eq(lanes_below(logic, end[:lane_bits], width))]
                     with m.If(over):
                         m.d.sync += index.eq(index + 1)
             m.d.sync += [fetched.eq(showing), fetched_index.eq(again), fetched_left.eq(again_left)]
@@ -299,7 +314,7 @@ class Packer(wiring.Component):
                     self.left.eq(self.received),
                     self.word.session.eq(beat.session),
                     place.eq(known.place),
-                    below.eq(below_lane(known.place)),
+                    below.eq(lanes_below(logic, known.place, width)),
                     index.eq(known.index),
                     *show_again(known.index, known.place),
                 ]
@@ -312,13 +327,3 @@ class Packer(wiring.Component):
         with m.If(backs):
             m.d.sync += show_again(self.back_index, self.back_lane)
         return m
-
-    @staticmethod
-    def _classify(classes: data.View, byte: Value) -> list:
-        is_digit = (byte[4:] == 3) & (byte[:4] <= 9)
-        return [
-            *(classes[name].eq(byte == char) for name, char in CHARACTERS.items()),
-            classes.digit.eq(is_digit),
-            classes.below_four.eq((byte[4:] == 3) & (byte[:4] <= 3)),
-            classes.value.eq(byte[:4]),
-        ]

@@ -7,8 +7,10 @@ from typing import Any
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data
 
+from ..vectors import any_of, down, from_first, runs, to_last, up, wire
 from .framer import TRAILER_LENGTH
-from .packer import LOOK_BACK, Class
+from .lanes import Row, window
+from .packer import CHARACTERS, LOOK_BACK
 
 #: Digits of BodyLength.
 LENGTH_DIGITS = 6
@@ -45,121 +47,104 @@ class Patterns:
         go, word, classes: the piece at stage 1, and whether it moves on.
 
     Members: ``seen`` (:func:`seen`), ``digits``: values of the lanes from :data:`DIGITS_BEHIND` before the word of the
-    piece that was at the second stage a cycle ago on, ``are_digits``.
+    piece that was at the second stage a cycle ago on, bit by bit, ``are_digits``.
     """
 
     def __init__(self, m: Module, width: int, go: Value, word: Any, classes: Any):
+        self.width = width
+        self.logic = logic = m.submodules.patterns = Module()
         self.seen = Signal(seen(width))
         lanes = DIGITS_BEHIND + width
-        digits = Signal(data.ArrayLayout(4, lanes), reset_less=True)
+        digits = Signal(data.ArrayLayout(lanes, 4), reset_less=True)
         are_digits = Signal(lanes)
         self.digits = Signal.like(digits)
         self.are_digits = Signal.like(are_digits)
         m.d.sync += [self.digits.eq(digits), self.are_digits.eq(are_digits)]
 
-        past = Signal(data.ArrayLayout(Class, LOOK_BACK))  # the lanes in front of the word, the last one at the end
-        lane_range = range(width)
-        around = [past[i] for i in range(LOOK_BACK)] + [classes[i] for i in lane_range]
-        new_around = [C(0, 1)] * LOOK_BACK + [word.mask[i] for i in lane_range]
-
-        def at(lane: int, name: str) -> Value:
-            return Value.cast(around[LOOK_BACK + lane][name])
-
-        def new(lane: int) -> Value:
-            return new_around[LOOK_BACK + lane]
-
+        names = (*CHARACTERS, "digit", "below_four")
+        rows = {name: Row(classes[name], LOOK_BACK, name) for name in names}
+        values = [Row(plane, LOOK_BACK, f"value_{bit}") for bit, plane in enumerate(classes.value)]
         with m.If(go & word.full):
-            for i in range(LOOK_BACK):
-                m.d.sync += past[i].eq(around[width + i])
+            m.d.sync += [row.go_on() for row in (*rows.values(), *values)]
 
-        # SOH in this piece before a lane, and behind it.
-        soh = [at(i, "soh") & new(i) for i in lane_range]
-        before = [Cat(soh[:i]).any() if i else C(0, 1) for i in lane_range]
-        behind = [Cat(soh[i + 1 :]).any() if i + 1 < width else C(0, 1) for i in lane_range]
+        def at(name: str, back: int = 0) -> Value:
+            """Lanes so many behind one of a class."""
+            return rows[name].back(back)
 
-        result: dict[str, list[Value]] = {name: [] for name in seen(width).members}
-        events: list[list[Value]] = [[] for _ in lane_range]  # of the field 9 behind a SOH in this lane
-        for i in lane_range:
-            here = new(i)
-            start = (
-                Cat(at(i - 4, "eight"), at(i - 3, "equals"), at(i - 2, "f"), at(i - 1, "i"), at(i, "x")).all() & here
-            )
-            tags = []  # the SOH in front of `9=` and as many digits, for each number of them
-            for count in range(LENGTH_DIGITS + 1):
-                run = Cat(at(i - 1 - j, "digit") for j in range(count))
-                tag = at(i - 1 - count, "equals") & at(i - 2 - count, "nine") & at(i - 3 - count, "soh")
-                tags.append(tag & (run.all() if count else 1))
+        def shared(value: Value, name: str) -> Signal:
+            return wire(logic, value, name)
 
-            def is_near(head: int) -> Value:
-                return new(head) & ~before[head] if head >= 0 else C(0, 1)
+        new = word.mask
+        soh = shared(at("soh") & new, "soh")
+        # Lanes of this piece that no SOH of it is in front of.
+        leading = shared(new & ~up(from_first(logic, soh), 1), "leading")
 
-            def is_far(head: int) -> Value:
-                return ~new(head)
+        start = shared(at("eight", 4) & at("equals", 3) & at("f", 2) & at("i", 1) & at("x") & new, "start")
+        # Behind `9=` and so many digits that a SOH is in front of.
+        digit_runs = [window(run, width, 1) for run in runs(logic, rows["digit"].all, LENGTH_DIGITS)]
+        tags = [
+            shared(run & at("equals", 1 + count) & at("nine", 2 + count) & at("soh", 3 + count), f"tag_{count}")
+            for count, run in enumerate(digit_runs)
+        ]
+        # What ends field 9 or proves that there is none, by how far it is from the SOH in front.
+        ends = {3 + count: shared(tags[count] & soh, f"end_{count}") for count in range(1, LENGTH_DIGITS + 1)}
+        no_digit = ~at("digit")
+        wrongs = {
+            1: at("soh", 1) & ~at("nine"),
+            2: at("soh", 2) & at("nine", 1) & ~at("equals"),
+            3: tags[0] & no_digit,
+            **{3 + count: tags[count] & no_digit & ~at("soh") for count in range(1, LENGTH_DIGITS)},
+            3 + LENGTH_DIGITS: tags[LENGTH_DIGITS] & ~at("soh"),
+        }
+        wrongs = {by: shared(wrong & new, f"wrong_{by}") for by, wrong in wrongs.items()}
 
-            ends = [tags[count] & at(i, "soh") & here for count in range(1, LENGTH_DIGITS + 1)]
-            wrongs = {
-                1: at(i - 1, "soh") & ~at(i, "nine"),
-                2: at(i - 2, "soh") & at(i - 1, "nine") & ~at(i, "equals"),
-                3: tags[0] & ~at(i, "digit"),
-                9: tags[LENGTH_DIGITS] & ~at(i, "soh"),
-            }
-            for count in range(1, LENGTH_DIGITS):
-                wrongs[3 + count] = tags[count] & ~at(i, "digit") & ~at(i, "soh")
-            for head, event in [
-                *((i - 3 - count, ends[count - 1]) for count in range(1, LENGTH_DIGITS + 1)),
-                *((i - back, wrong & here) for back, wrong in wrongs.items()),
-            ]:
-                if head >= 0:
-                    events[head].append(event)
-            for name, where in (("near", is_near), ("far", is_far)):
-                result[f"length_{name}"].append(
-                    Cat(ends[count - 1] & where(i - 3 - count) for count in range(1, LENGTH_DIGITS + 1)).any()
-                )
-                result[f"wrong_{name}"].append(
-                    Cat(wrong & where(i - back) for back, wrong in wrongs.items()).any() & here
-                )
-            short = [tags[1], tags[2] & at(i - 2, "below_four")]
-            short += [tags[count] & at(i - count, "zero") for count in range(3, LENGTH_DIGITS + 1)]
-            result["short"].append(Cat(short).any())
-            result["is_start"].append(at(i - 1, "eight") & at(i, "equals"))
-            result["start"].append(start)
-            result["soh"].append(soh[i])
-            result["type_tag"].append(
-                Cat(at(i - 3, "soh"), at(i - 2, "three"), at(i - 1, "five"), at(i, "equals")).all() & here
-            )
-            result["new"].append(here)
+        def near(events: dict[int, Value]) -> Value:
+            """Those that belong to the first SOH of the piece."""
+            return any_of(event & up(leading, by) for by, event in events.items())
 
-        for i in lane_range:
-            # The first SOH behind the lane, with something that follows.
-            followed = C(0, 1)
-            for head in reversed(range(i + 1, width)):
-                followed = Mux(soh[head], Cat(events[head]).any(), followed)
-            result["crowded"].append(result["start"][i] & followed)
-            result["closed"].append(result["start"][i] & behind[i] & ~followed)
+        def far(events: dict[int, Value]) -> Value:
+            """Those that belong to a SOH before it."""
+            return any_of(event & ~up(new, by) for by, event in events.items())
+
+        # Is the first SOH behind a lane one that something follows?
+        events = any_of(down(event, by) for of_kind in (ends, wrongs) for by, event in of_kind.items())
+        events = shared(events, "events")
+        followed = Signal(width)
+        for lane in range(width - 1):
+            m.d.comb += followed[lane].eq(Mux(soh[lane + 1], events[lane + 1], followed[lane + 1]))
+        short = [
+            tags[1],
+            tags[2] & at("below_four", 2),
+            *(tags[count] & at("zero", count) for count in range(3, LENGTH_DIGITS + 1)),
+        ]
         trailer = ("one", "zero", "equals", "digit", "digit", "digit", "soh")
-        for end in range(-TRAILER_LENGTH, width):
-            lanes_of = [(end + 1 + place, name) for place, name in enumerate(trailer) if 0 <= end + 1 + place < width]
-            result["spoils"].append(Cat(new(i) & ~at(i, name) for i, name in lanes_of).any() if lanes_of else C(0, 1))
+        result = {
+            "new": new,
+            "start": start,
+            "closed": start & down(to_last(logic, soh), 1) & ~followed,
+            "crowded": start & followed,
+            "soh": soh,
+            "type_tag": at("soh", 3) & at("three", 2) & at("five", 1) & at("equals") & new,
+            "is_start": at("eight", 1) & at("equals"),
+            "length_near": near(ends),
+            "length_far": far(ends),
+            "wrong_near": near(wrongs),
+            "wrong_far": far(wrongs),
+            "short": any_of(short),
+            "spoils": any_of(
+                Cat(C(0, TRAILER_LENGTH - 1 - place), new & ~at(name)) for place, name in enumerate(trailer)
+            ),
+        }
         with m.If(go):
-            m.d.sync += [getattr(self.seen, name).eq(Cat(bits)) for name, bits in result.items()]
-            for lane in range(-DIGITS_BEHIND, width):
-                m.d.sync += [
-                    digits[DIGITS_BEHIND + lane].eq(around[LOOK_BACK + lane].value),
-                    are_digits[DIGITS_BEHIND + lane].eq(at(lane, "digit")),
-                ]
+            m.d.sync += [getattr(self.seen, name).eq(lanes_of) for name, lanes_of in result.items()]
+            m.d.sync += [digits[bit].eq(row.all[LOOK_BACK - DIGITS_BEHIND :]) for bit, row in enumerate(values)]
+            m.d.sync += are_digits.eq(rows["digit"].all[LOOK_BACK - DIGITS_BEHIND :])
 
-    def length_digits(self, chosen: list[Value]) -> list[Value]:
+    def length_digits(self, chosen: Value) -> list[Value]:
         """The six digits of the BodyLength that ends in front of the lane ``chosen`` (one-hot), the last digit first;
         zeros where there are fewer."""
         digits = []
-        for place in range(LENGTH_DIGITS):
-            of_lanes = []
-            for lane, is_chosen in enumerate(chosen):
-                last = DIGITS_BEHIND + lane - 1
-                run = Cat(self.are_digits[last - j] for j in range(place + 1)).all()
-                of_lanes.append(Mux(is_chosen & run, self.digits[last - place], 0))
-            digit = of_lanes[0]
-            for other in of_lanes[1:]:
-                digit = digit | other
-            digits.append(digit)
+        for place, run in enumerate(runs(self.logic, self.are_digits, LENGTH_DIGITS)[1:]):
+            here = wire(self.logic, chosen & window(run, self.width, 1), f"here_{place}")
+            digits.append(Cat((window(plane, self.width, 1 + place) & here).any() for plane in self.digits))
         return digits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth import Cat, Module, Mux, Signal, Value
 
 from tag34.contract import SEQ_DIGITS
@@ -36,7 +38,7 @@ class DataBody:
     def __init__(self, shape: Shape):
         width = shape.width
         self.width = width
-        self.classes = Signal(CLASS_BITS * width, name="body_classes")
+        self.classes = [Signal(width, name=f"body_classes_{bit}") for bit in range(CLASS_BITS)]
         self.left = Signal(width, name="body_left")
         self.final = Signal(name="body_final")
         self.busy = Signal(name="body_busy")
@@ -68,9 +70,10 @@ class DataBody:
             *(self.bad, self.length, self.length_digits, self.length_tag, self.announced),
         ]
 
-    def load(self, classes: Value, mask: Value, final: Value) -> list:
-        """The next piece, if none is ``busy``."""
-        return [self.classes.eq(classes), self.left.eq(mask), self.final.eq(final)]
+    def load(self, classes: Sequence[Value], mask: Value, final: Value) -> list:
+        """The next piece, if none is ``busy``. ``classes``, bit by bit."""
+        own = [kept.eq(plane) for kept, plane in zip(self.classes, classes, strict=True)]
+        return [*own, self.left.eq(mask), self.final.eq(final)]
 
     def enter(self, length_tag: Value) -> list:
         """What follows is the value of a length field."""
@@ -81,13 +84,13 @@ class DataBody:
 
     def read(self, m: Module, found: Value) -> None:
         """A byte per cycle. ``found``: which of TAGS have been found; the first one counts."""
-        code = self.classes[:CLASS_BITS]
+        code = Cat(plane[0] for plane in self.classes)
         is_soh, is_digit = code == CLASSES["|"], code < 10
         take = self.busy & self.left[0]
         m.d.comb += self.last.eq(self.left[1:] == 0)
         m.d.sync += [self.closed.eq(0), self.ended.eq(0)]
         with m.If(self.busy):
-            m.d.sync += [self.classes.eq(self.classes >> CLASS_BITS), self.left.eq(self.left >> 1)]
+            m.d.sync += [*(plane.eq(plane >> 1) for plane in self.classes), self.left.eq(self.left >> 1)]
             with m.If(self.last):
                 m.d.sync += [self.busy.eq(0), self.ended.eq(self.final)]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
@@ -15,22 +13,10 @@ from tag34 import contract
 
 from ..layouts import Shape
 from ..session.table import Context, Table
+from ..vectors import any_of, from_first, pick, planes, up, wire
 from .fields import BEGIN_STRING, OURS, THEIRS
-from .lanes import lane_of
-from .tags import (
-    BYTES,
-    CLASS_BITS,
-    LONGEST,
-    MARKS,
-    PAIRS,
-    Lanes,
-    MarkedLanes,
-    behind,
-    classify,
-    ends_header,
-    first_of,
-    length_tag,
-)
+from .lanes import Bytes, Row, behind, first_of, lane_of, window
+from .tags import BYTES, CLASS_BITS, CLASSES, LONGEST, PAIRS, Lanes, classify, ends_header
 from .wide_data import DataBody
 from .wide_ident import Piece, WideIdent
 from .wide_number import WideNumber
@@ -126,19 +112,22 @@ class WideFields(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape, width, go = self.shape, self.shape.width, self.go
-        every = range(width)
         out = self.fields
         numbers = [WideNumber(shape, "seq", zero_ok=False), WideNumber(shape, "new_seq", zero_ok=True)]
         seq, new_seq = numbers
         begin = WideIdent(shape, "begin", BEGIN_STRING, skip=len("FIX"), abrupt=True)
         ours, theirs = WideIdent(shape, "ours", OURS), WideIdent(shape, "theirs", THEIRS)
         body = DataBody(shape)
+        logic = m.submodules.logic = Module()
 
         # -- Stage 1 to 2: classes; the `=` of 34 and 36, whose values take longest
-        raw = Lanes(m, [self.word.data.word_select(lane, 8) for lane in every], 4, "raw", BYTES)
+        raw = [Row(plane, 4, f"raw_{bit}") for bit, plane in enumerate(planes(logic, self.word.data, 8))]
+        octets = Bytes(logic, [row.all for row in raw])
+        holds = {symbol: wire(logic, octets.hold(byte), f"raw_{symbol}") for symbol, byte in BYTES.items()}
+        symbols = Lanes(logic, "raw", width, holds)
         word_2 = Signal(shape.word)
-        classes_2 = Signal(CLASS_BITS * width)
-        marks_2 = Signal(len(MARKS) * width)  # the same, a bit for each symbol
+        classes_2 = [Signal(width, name=f"classes_2_{bit}") for bit in range(CLASS_BITS)]
+        marks_2 = {symbol: Signal(width, name=f"marks_2_{symbol}") for symbol in CLASSES}  # the same by symbols
         digits_2, sohs_2 = Signal(width), Signal(width)
         equals_2 = {tag: Signal(width, name=f"equals_{tag}") for tag in ("34", "36", "49", "56")}
         with m.If(go):
@@ -147,33 +136,26 @@ class WideFields(wiring.Component):
                 word_2.mask.eq(Mux(self.back, 0, self.word.mask)),
                 word_2.full.eq(self.word.full & ~self.back),
             ]
-            m.d.sync += [
-                classes_2.eq(Cat(classify(raw[lane]) for lane in every)),
-                marks_2.eq(Cat(raw.has(lane, symbol) for lane in every for symbol in MARKS)),
-                digits_2.eq(Cat((raw[lane][4:] == 3) & (raw[lane][:4] < 10) for lane in every)),
-                sohs_2.eq(Cat(raw.has(lane, "|") for lane in every)),
-            ]
+            classes = classify(octets.digits, [row.all for row in raw[:CLASS_BITS]], holds)
+            m.d.sync += [bit.eq(window(value, width, 0)) for bit, value in zip(classes_2, classes, strict=True)]
+            m.d.sync += [mark.eq(symbols.has(symbol)) for symbol, mark in marks_2.items()]
+            m.d.sync += [digits_2.eq(window(octets.digits, width, 0)), sohs_2.eq(symbols.has("|"))]
             for tag, equals in equals_2.items():
-                found = Cat(raw.spell(lane, f"|{tag}=") for lane in every)
+                found = symbols.spell(f"|{tag}=")
                 if tag != "36":  # Behind an empty field nothing is of the header.
-                    found &= ~Cat(raw.has(lane - 4, "|") for lane in every)
+                    found &= ~symbols.has("|", 4)
                 m.d.sync += equals.eq(found)
             with m.If(self.word.full):
-                raw.go_on()
+                m.d.sync += [row.go_on() for row in raw]
 
         # -- Stage 2 to 3: words
-        codes = [classes_2.word_select(lane, CLASS_BITS) for lane in every]
-        marks_of = [marks_2.word_select(lane, len(MARKS)) for lane in every]
-        lanes = MarkedLanes(m, marks_of, LONGEST + 1, "lanes", MARKS)
+        marks = {symbol: Row(mark, LONGEST + 1, f"lanes_{symbol}") for symbol, mark in marks_2.items()}
+        lanes = Lanes(logic, "lanes", width, {symbol: row.all for symbol, row in marks.items()})
         mask_2 = Signal(width)
         full_2 = Signal()
         m.d.comb += [mask_2.eq(Mux(self.back, 0, word_2.mask)), full_2.eq(word_2.full & ~self.back)]
-
-        def at_lanes(text: str) -> Value:
-            return Cat(lanes.spell(lane, text) for lane in every)
-
         word_3 = Signal(shape.word)
-        classes_3 = Signal(CLASS_BITS * width)
+        classes_3 = [Signal(width, name=f"classes_3_{bit}") for bit in range(CLASS_BITS)]
         sohs_3 = Signal(width)
         unlike_header = Signal(width)
         found_flags = {tag: Signal(width, name=f"flag_{tag}") for tag in FLAGS}
@@ -183,42 +165,38 @@ class WideFields(wiring.Component):
         # Lanes from so many characters behind a lane up to it are no SOH.
         reaches = [Signal(width, name=f"reach_{place}") for place in range(contract.MSG_TYPE_BYTES)]
         lengths = Signal(width)
-        length_tags = [Signal(len(PAIRS), name=f"length_tag_{lane}") for lane in every]
+        length_tags = [Signal(width, name=f"length_tag_{length}") for length, _ in PAIRS]
         with m.If(go):
             m.d.sync += [
                 word_3.eq(word_2),
                 word_3.mask.eq(mask_2),
                 word_3.full.eq(full_2),
-                classes_3.eq(classes_2),
+                *(after.eq(bit) for after, bit in zip(classes_3, classes_2, strict=True)),
                 sohs_3.eq(sohs_2),
-                unlike_header.eq(Cat(ends_header(lanes, lane) for lane in every) & mask_2),
+                unlike_header.eq(ends_header(lanes) & mask_2),
                 # The first one in the word: one in an earlier word has been found already.
-                type_equals.eq(first_of(at_lanes("|35="), APART)),
+                type_equals.eq(first_of(logic, lanes.spell("|35="), APART)),
             ]
             for tag in FLAGS:
                 # Two lanes behind `=`, where a value that is Y has its SOH.
-                seen = at_lanes(f"|{tag}=??")
-                first = first_of(seen, APART)
+                seen = lanes.spell(f"|{tag}=??")
                 m.d.sync += [
                     found_flags[tag].eq(seen & mask_2),
-                    yes[tag].eq(Cat(lanes.spell(lane, "Y|") for lane in every) & first & mask_2),
+                    yes[tag].eq(lanes.spell("Y|") & first_of(logic, seen, APART) & mask_2),
                 ]
             for symbol, lanes_of in type_ends.items():
-                m.d.sync += lanes_of.eq(at_lanes(f"|35={symbol}|") & mask_2)
+                m.d.sync += lanes_of.eq(lanes.spell(f"|35={symbol}|") & mask_2)
             for place, reach in enumerate(reaches):
-                m.d.sync += reach.eq(
-                    Cat(
-                        ~Cat(lanes.has(lane - back, "|") for back in range(place + 1)).any() & mask_2[lane]
-                        for lane in every
-                    )
-                )
-            tags_of = [length_tag(lanes, lane) for lane in every]
+                m.d.sync += reach.eq(~any_of(lanes.has("|", back) for back in range(place + 1)) & mask_2)
+            tags_of = [lanes.spell(f"|{length}=") for length, _ in PAIRS]
             m.d.sync += [signal.eq(tags) for signal, tags in zip(length_tags, tags_of, strict=True)]
-            m.d.sync += lengths.eq(Cat(tags.any() for tags in tags_of) & mask_2)
+            m.d.sync += lengths.eq(any_of(tags_of) & mask_2)
             with m.If(full_2):
-                lanes.go_on()
+                m.d.sync += [row.go_on() for row in marks.values()]
+        nibbles = Signal(4 * width)
+        m.d.comb += nibbles.eq(Cat(word_2.data.word_select(lane, 8)[:4] for lane in range(width)))
         for tag, number in zip(("34", "36"), numbers, strict=True):
-            number.decode(m, go, equals_2[tag], codes, digits_2, sohs_2, mask_2, mask_2[width - 1])
+            number.decode(m, go, equals_2[tag], nibbles, digits_2, sohs_2, mask_2, mask_2[width - 1])
         with m.If(go & self.back):
             m.d.sync += [number.run.eq(0) for number in numbers]
         idents_3 = {"49": theirs, "56": ours}
@@ -237,11 +215,13 @@ class WideFields(wiring.Component):
                 turn=Signal(range(width), name=f"place_{tag}"),
                 goes_on=Signal(name=f"goes_on_{tag}"),
             )
+            first = Signal(width, name=f"first_{tag}")
             from_lanes = Signal(width, name=f"from_{tag}")
             member = Signal(width + 1, name=f"member_{tag}")
             m.d.comb += [
-                from_lanes.eq(Mux(run, 0, first_of(equals_2[tag], APART))),
-                member.eq(Cat(behind(from_lanes, sohs_2, run))),
+                first.eq(first_of(logic, equals_2[tag], APART)),
+                from_lanes.eq(Mux(run, 0, first)),
+                member.eq(behind(logic, from_lanes, sohs_2, run)),
             ]
             with m.If(go):
                 m.d.sync += [
@@ -249,7 +229,7 @@ class WideFields(wiring.Component):
                     ident_ends[tag].eq((member[:width] & sohs_2 & mask_2).any()),
                     piece.compared.eq(member[:width] & mask_2),
                     piece.begins.eq(~run & equals_2[tag].any()),
-                    piece.turn.eq(place_of(first_of(equals_2[tag], APART))),
+                    piece.turn.eq(place_of(first)),
                     piece.goes_on.eq(member[width] & ~from_lanes[width - 1]),
                 ]
                 with m.If(mask_2[width - 1]):
@@ -282,11 +262,13 @@ class WideFields(wiring.Component):
         header_to = Signal(width)  # the header goes on to these lanes
         wide_to = Signal(width)  # no length field of a data body up to these lanes
         may_enter, enters = Signal(), Signal()
+        since_length = Signal(width)
         m.d.comb += [
-            header_to.eq(Cat(in_header & ~unlike_header[: lane + 1].any() for lane in every)),
+            since_length.eq(from_first(logic, lengths)),
+            header_to.eq(Mux(in_header, ~from_first(logic, unlike_header), 0)),
             may_enter.eq(active & ~starts & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
             enters.eq(go & ~self.back & may_enter & lengths.any()),
-            wide_to.eq(Cat(~is_data_body & ~lengths[: lane + 1].any() for lane in every)),
+            wide_to.eq(Mux(is_data_body, 0, ~since_length)),
             self.stall.eq(enters | (is_data_body & (body.busy | go))),
         ]
 
@@ -325,33 +307,28 @@ class WideFields(wiring.Component):
             m.d.sync += self.complete.eq(1)
 
         # 35
-        marks = Signal(width)  # its `=` was in an earlier piece of this word
-        marked = [Signal(name=f"type_mark_{lane}") for lane in every]
-        type_marks = Lanes(m, marked, contract.MSG_TYPE_BYTES, "type_marks")
-        m.d.comb += Cat(marked).eq(marks | Mux(found_35, 0, type_equals & mask))
-        characters = [
-            Cat(type_marks[lane - 1 - place] for lane in every) & reach for place, reach in enumerate(reaches)
-        ]
+        type_marks = Signal(width)  # its `=` was in an earlier piece of this word
+        marked = Signal(width)
+        type_row = Row(marked, contract.MSG_TYPE_BYTES, "type_marks")
+        m.d.comb += marked.eq(type_marks | Mux(found_35, 0, type_equals & mask))
+        characters = [type_row.back(1 + place) & reach for place, reach in enumerate(reaches)]
         single = Signal(len(TYPES))
-        m.d.comb += single.eq(
-            Cat((Cat(type_marks[lane - 2] for lane in every) & type_ends[symbol]).any() for symbol in TYPES)
-        )
+        m.d.comb += single.eq(Cat((type_row.back(2) & type_ends[symbol]).any() for symbol in TYPES))
         with m.If(reads):
             with m.If((type_equals & mask).any()):
                 m.d.sync += found_35.eq(1)
             with m.If(full):
-                type_marks.go_on()
-                m.d.sync += marks.eq(0)
+                m.d.sync += [type_row.go_on(), type_marks.eq(0)]
             with m.Else():
-                m.d.sync += marks.eq(Cat(marked))
+                m.d.sync += type_marks.eq(marked)
             for place, which in enumerate(characters):
-                letter = Cat(Cat(which[lane] & word_3.data[8 * lane + bit] for lane in every).any() for bit in range(8))
+                letter = pick(logic, which, word_3.data)
                 with m.If(which.any()):
                     with m.If(pending & ~reset):
                         m.d.sync += early_type.word_select(place, 8).eq(letter)
                     with m.Else():
                         m.d.sync += msg_type.word_select(place, 8).eq(letter)
-            with m.If((Cat(type_marks[lane - 2] for lane in every) & mask).any()):
+            with m.If((type_row.back(2) & mask).any()):
                 m.d.sync += typed.eq(1)
             with m.If(single.any()):
                 with m.If(pending & ~reset):
@@ -408,8 +385,8 @@ class WideFields(wiring.Component):
             begin_member.eq(
                 Mux(
                     starts,
-                    Cat(behind(self.start, sohs, C(0, 1))),
-                    Cat(behind(start_marks, sohs, begin_run & ~start_marks.any())),
+                    behind(logic, self.start, sohs, C(0, 1)),
+                    behind(logic, start_marks, sohs, begin_run & ~start_marks.any()),
                 )
             ),
         ]
@@ -463,16 +440,14 @@ class WideFields(wiring.Component):
 
         # Data bodies
         body.read(m, ~Cat(sought[tag] for tag in body.TAGS))
-        first_length = first_of(lengths, APART)
+        first_length = wire(logic, first_of(logic, lengths, APART), "first_length")
         # What is loaded counts only if there is such a body: that is known late.
         with m.If(~is_data_body):
-            m.d.sync += body.enter(
-                reduce(or_, (Mux(first_length[lane], tags, 0) for lane, tags in enumerate(length_tags)))
-            )
+            m.d.sync += body.enter(Cat((first_length & tags).any() for tags in length_tags))
         with m.If(enters):
             m.d.sync += is_data_body.eq(1)
         with m.If(~body.busy):
-            rest = mask & (is_data_body.replicate(width) | Cat(lengths[:lane].any() for lane in every))
+            rest = mask & Mux(is_data_body, C(-1, width), up(since_length, 1))
             m.d.sync += [
                 *body.load(classes_3, rest, self.body_end),
                 body.busy.eq(enters | (go & is_data_body & ~starts)),
@@ -505,7 +480,7 @@ class WideFields(wiring.Component):
         with m.If(go & starts):
             m.d.sync += [
                 *(active.eq(1), in_header.eq(1), is_data_body.eq(0), typed.eq(0), found_35.eq(0)),
-                *(marks.eq(0), *(register.eq(0) for register in type_marks.past)),
+                *(type_marks.eq(0), type_row.past.eq(0)),
                 *(signal.eq(1) for signal in sought.values()),
                 *(signal.eq(0) for signal in live.values()),
                 *(early_type.eq(0), early_types.eq(0), differs_8_early.eq(0), early_end.eq(0)),
@@ -516,7 +491,7 @@ class WideFields(wiring.Component):
             m.d.sync += in_header.eq(0)
         m.d.comb += self.settled.eq(settled | self.complete)
         # Whether the piece comes once more, or has to wait for the message before, is known too late for this.
-        about_type = mask.any() & (~typed | marks.any() | Cat(type_marks.past).any())
+        about_type = mask.any() & (~typed | type_marks.any() | type_row.past.any())
         about_number = Cat(live[tag] & unit.stops[0] for tag, unit in (("34", seq), ("36", new_seq))).any()
         with m.If(go & active & ~starts & (about_type | about_number | Cat(yes.values()).any())):
             m.d.comb += changes.eq(1)
@@ -527,19 +502,23 @@ class WideFields(wiring.Component):
         for ident in idents:
             ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
         if shape.sessions > 1:
-            early = {"lanes": Cat(lanes.past), **{number.name: number.run for number in numbers}, **ident_runs}
+            early = {
+                "lanes": Cat(row.past for row in marks.values()),
+                **{number.name: number.run for number in numbers},
+                **ident_runs,
+            }
             late = [
                 *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
                 *(msg_type, types, early_type, early_types, *flags.values(), early_end, settled, self.complete),
                 *(differs_8, differs_8_early, *differs.values(), *present.values()),
-                *(marks, *type_marks.past, start_marks, begin_run),
+                *(type_marks, type_row.past, start_marks, begin_run),
                 *(*seq.state, *new_seq.state, *begin.state, *ours.state, *theirs.state, *body.state),
             ]
             self._take_turns(
                 m,
                 words=(self.word, word_2, word_3),
                 contexts=(
-                    Context(raw=Cat(raw.past)),
+                    Context(raw=Cat(row.past for row in raw)),
                     Context(**early),
                     Context(**named(late)),
                 ),

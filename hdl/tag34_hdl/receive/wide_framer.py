@@ -10,10 +10,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
 from ..session.table import Context, Table
+from ..vectors import from_first, pick, up, wire
 from .checksum import START_SUM, reads_as
 from .extent import Extent
 from .framer import START, TRAILER_LENGTH, Counts, show_counts
-from .lanes import lane_of
+from .lanes import below, first_of, lane_of, window
 from .packer import INDEX, Packer
 from .patterns import Patterns
 
@@ -93,7 +94,8 @@ class WideFramer(wiring.Component):
         m = Module()
         shape, width = self.shape, self.shape.width
         lane_bits = shape.lane_bits
-        lanes = range(width)
+        everywhere = C(-1, width)
+        logic = m.submodules.logic = Module()
         m.submodules.packer = packer = Packer(shape)
         m.submodules.extent = extent = Extent(shape)
 
@@ -140,11 +142,11 @@ class WideFramer(wiring.Component):
         passes = Signal()  # the word at hand is passed
         m.d.comb += [step.eq(go & ~back), passes.eq(step & passes_2)]
 
-        at_end = Cat(extent.mark[TRAILER_LENGTH + i] for i in lanes)
-
         def trailer(place: int) -> Value:
-            """Lanes with byte ``place`` of the trailer (from 1 on)."""
-            return Cat(extent.mark[TRAILER_LENGTH + i - place] for i in lanes)
+            """Lanes with byte ``place`` of the trailer (from 1 on; 0: the last one of the body)."""
+            return window(extent.mark, width, place)
+
+        at_end = trailer(0)
 
         # A mark is in a word, or was, from when the body's end is until the message's end is passed. Lanes behind the
         # end are new only if the end is, or has been, and then no message is under way.
@@ -160,10 +162,11 @@ class WideFramer(wiring.Component):
         starts = Signal(width)
         found = Signal()
         crowded = Signal()
-        for i in lanes:
-            m.d.comb += candidates[i].eq(seen.start[i] & ~not_start[i] & (hunts | (in_body & extent.behind[i])))
-        first = Cat(candidates[i] & ~candidates[: max(0, i - len(START) + 1)].any() for i in lanes)
+        may_start = Mux(hunts, everywhere, Mux(in_body, extent.behind, 0))
+        first = Signal(width)
         m.d.comb += [
+            candidates.eq(seen.start & ~not_start & may_start),
+            first.eq(first_of(logic, candidates, len(START))),
             starts.eq(Mux(bad_trailer, 0, first)),
             found.eq(candidates.any() & ~bad_trailer),
             # What follows the first one is no better for the second one.
@@ -183,7 +186,7 @@ class WideFramer(wiring.Component):
 
         # -- What is said of the piece
         structure = self.structure
-        cut = Cat((length_at[:i] & seen.short[:i]).any() if i else 0 for i in lanes)  # behind such a field 9
+        cut = up(from_first(logic, length_at & seen.short), 1)  # behind such a field 9
         tail = Signal(width)
         sum_lanes = Signal(width)  # at the third stage
         word_3 = Signal(shape.word)
@@ -193,9 +196,11 @@ class WideFramer(wiring.Component):
         fine_3 = Signal()  # what has ended is well formed
         cycle_3 = Signal(CYCLE)
         number_3 = Signal(OFFSET)
-        after_start = Cat(first[:i].any() if i else 0 for i in lanes)
-        from_start = Cat(first[: min(width, i + len(START))].any() for i in lanes)
-        goes_on = ~Mux(hunts, (1 << width) - 1, 0) & ~cut
+        since_x = Signal(width)
+        m.d.comb += since_x.eq(from_first(logic, first))
+        after_start = up(since_x, 1)
+        from_start = Cat(since_x, since_x[-1].replicate(len(START) - 1))[len(START) - 1 :]
+        goes_on = wire(logic, ~Mux(hunts, everywhere, 0) & ~cut, "goes_on")
         m.d.comb += tail.eq(seen.new & goes_on & ~Mux(in_body, extent.behind, 0))
         with m.If(go):
             m.d.sync += [
@@ -322,7 +327,7 @@ class WideFramer(wiring.Component):
             m.d.sync += number.eq(number - back_by)
         with m.If(goes_back[0]):
             with m.If(back_far):
-                m.d.sync += not_start.eq(Cat((i < len(START) - 1 + back_lane) for i in range(len(not_start))))
+                m.d.sync += not_start.eq(Cat(C(-1, len(START) - 1), below(logic, back_lane, width)))
         # A register: who says so is far away.
         closed = Signal()
         m.d.sync += closed.eq(self.hold | self.clear.valid)
@@ -347,7 +352,7 @@ class WideFramer(wiring.Component):
             extent.index.eq(index_3),
             extent.number.eq(number_1),
             extent.passed.eq(passed_1 & (~back | event[width - 1])),
-            *(extent.digits[i].eq(digit) for i, digit in enumerate(patterns.length_digits([*length_3]))),
+            *(extent.digits[i].eq(digit) for i, digit in enumerate(patterns.length_digits(length_3))),
         ]
 
         # -- Sum and frame
@@ -355,7 +360,7 @@ class WideFramer(wiring.Component):
         # sum each: they meet when all is summed.
         totals = [Signal(8, name=f"total_{i}") for i in range(max(1, width // 4))]
         pairs = [Signal(8, name=f"pair_{i}") for i in range(width // 2)]
-        octets = [word_3.data.word_select(i, 8) for i in lanes]
+        octets = [word_3.data.word_select(i, 8) for i in range(width)]
         with m.If(go):
             for i, pair in enumerate(pairs):
                 m.d.sync += pair.eq(word_2.data.word_select(2 * i, 8) + word_2.data.word_select(2 * i + 1, 8))
@@ -377,12 +382,9 @@ class WideFramer(wiring.Component):
                 m.d.sync += start_offset.eq((number_3 << lane_bits) + lane_of(structure.start) - (len(START) - 1))
         digits = [Signal(4, name=f"sum_digit_{place}") for place in range(3)]
         for place, digit in enumerate(digits):
-            here = Cat(trailer(4 + place)) & seen.new
+            here = wire(logic, trailer(4 + place) & seen.new)
             with m.If(step & in_body & here.any()):
-                values: Any = 0
-                for i in lanes:
-                    values = values | Mux(here[i], word_2.data.word_select(i, 8)[:4], 0)
-                m.d.sync += digit.eq(values)
+                m.d.sync += digit.eq(pick(logic, here, word_2.data))
         is_sum = Signal()
         m.d.comb += is_sum.eq(reads_as(digits, totals))
 

@@ -9,6 +9,8 @@ from amaranth import C, Cat, Module, Mux, Signal, Value
 
 from ..block_memory import BlockMemory
 from ..layouts import IDENT_BITS, Shape
+from ..vectors import any_bit, spread
+from .lanes import below
 
 
 @dataclass
@@ -110,15 +112,10 @@ class WideIdent:
         expected = Signal(8 * width, name=f"{self.name}_expected")
         seen = Signal(8 * width, name=f"{self.name}_seen")
         compared = Signal(width, name=f"{self.name}_compared")
-        for lane in range(width):
-            at = slice(8 * lane, 8 * lane + 8)
-            m.d.sync += expected[at].eq(Mux(turn <= lane, turned[at], self.row_before[at]))
+        old = spread(m, below(m, turn, width), 8)
+        m.d.sync += expected.eq((turned & ~old) | (self.row_before & old))
         m.d.sync += [seen.eq(piece.data), compared.eq(Mux(piece.valid, piece.compared, 0))]
-        m.d.comb += self.differs.eq(
-            Cat(
-                compared[lane] & (seen.word_select(lane, 8) != expected.word_select(lane, 8)) for lane in range(width)
-            ).any()
-        )
+        m.d.comb += self.differs.eq((compared & any_bit(m, seen ^ expected, 8)).any())
         # A value that has the first lane began in an earlier word.
         in_first = Mux(self.turn == 0, self.this_row[:8], self.row_before[:8])
         m.d.comb += self.first_differs.eq(piece.compared[0] & (piece.data[:8] != in_first))

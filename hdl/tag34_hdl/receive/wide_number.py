@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from functools import reduce
 
 from amaranth import Cat, Module, Mux, Signal, Value
@@ -10,7 +9,9 @@ from amaranth import Cat, Module, Mux, Signal, Value
 from tag34.contract import SEQ_DIGITS
 
 from ..layouts import MAX_SEQ_BCD, NUMBER, Shape
-from .tags import behind, first_of
+from ..vectors import spread, wire
+from .digits import times
+from .lanes import behind, first_of
 
 #: Two fields with the same two digits: ``34=|34=``.
 APART = 4
@@ -19,11 +20,9 @@ APART = 4
 def low_bits(number: Value, bits: int) -> Value:
     """A BCD number modulo 2 ** ``bits``."""
 
-    def part(place: int) -> Value:
-        digit, weight = number[4 * place :][:4], 10**place
-        return Cat(Cat(digit == value for value in range(10) if value * weight >> bit & 1).any() for bit in range(bits))
-
-    return reduce(lambda total, more: (total + more)[:bits], [part(place) for place in range(min(bits, SEQ_DIGITS))])
+    digits = [number.word_select(place, 4) for place in range(min(bits, SEQ_DIGITS))]
+    parts = [times(digit, 10**place, bits) for place, digit in enumerate(digits)]
+    return reduce(lambda total, more: (total + more)[:bits], parts)
 
 
 class WideNumber:
@@ -54,7 +53,7 @@ class WideNumber:
         self.begins = Signal(width, name=f"{name}_begins")
         self.stops = Signal(width, name=f"{name}_stops")
         self.closed = Signal(width, name=f"{name}_closed")
-        self.digits = Signal(4 * width, name=f"{name}_digits")
+        self.digits = Signal(4 * width, name=f"{name}_digits")  # the last lane lowest
         self.all_digits = Signal(name=f"{name}_all_digits")
         self.ends = Signal(name=f"{name}_ends")
         self.late = Signal(name=f"{name}_late")
@@ -86,25 +85,27 @@ class WideNumber:
         m: Module,
         go: Value,
         equals: Value,
-        classes: Sequence[Value],
+        nibbles: Value,
         is_digit: Value,
         is_soh: Value,
         mask: Value,
         full: Value,
     ) -> None:
-        """Stage 2 to 3. ``equals``: the lanes with the ``=`` of the tag; ``is_digit``, ``is_soh``: what the classes
-        are."""
+        """Stage 2 to 3. ``equals``: the lanes with the ``=`` of the tag; ``nibbles``: the digits, where ``is_digit``;
+        ``is_soh``."""
         width = self.width
+        logic = m.submodules[f"{self.name}_decode"] = Module()
         goes_on = Signal(width + 1, name=f"{self.name}_goes_on")
-        m.d.comb += goes_on.eq(Cat(behind(equals, ~is_digit, self.run.any())))
-        is_value = [goes_on[lane] & is_digit[lane] for lane in range(width)]
-        behind_digit = [self.run[1], *is_value]
+        m.d.comb += goes_on.eq(behind(logic, equals, ~is_digit, self.run.any()))
+        is_value = Signal(width, name=f"{self.name}_is_value")
+        m.d.comb += is_value.eq(goes_on & is_digit)
+        digits = wire(logic, nibbles & spread(logic, is_value, 4))
         with m.If(go):
             m.d.sync += [
                 self.begins.eq(equals & mask),
-                self.stops.eq(Cat(goes_on[lane] & ~is_digit[lane] for lane in range(width)) & mask),
-                self.closed.eq(Cat(behind_digit[lane] & is_soh[lane] for lane in range(width)) & mask),
-                self.digits.eq(Cat(Mux(is_value[lane], classes[lane], 0)[:4] for lane in range(width))),
+                self.stops.eq(goes_on & ~is_digit & mask),
+                self.closed.eq(Cat(self.run[1], is_value) & is_soh & mask),
+                self.digits.eq(Cat(digits.word_select(lane, 4) for lane in reversed(range(width)))),
                 self.all_digits.eq(self.run.any() & is_digit.all()),
             ]
             with m.If(full):
@@ -115,35 +116,35 @@ class WideNumber:
         and it began in an earlier one, as it must if it ends in lane 0."""
         width = self.width
         m.d.comb += [self.ends.eq(self.stops.any()), self.late.eq(self.stops.any() & ~self.stops[0])]
-        lanes = [self.digits.word_select(lane, 4) for lane in range(width)]
-        past = [self.past.word_select(place, 4) for place in range(SEQ_DIGITS)]
 
-        def before(lane: int) -> Iterator[Value]:
-            """The ten digits before a lane, the last one first."""
-            for place in range(SEQ_DIGITS):
-                at = lane - 1 - place
-                yield lanes[at] if at >= 0 else past[-at - 1]
+        def before(lane: int) -> Value:
+            """The ten digits before a lane, the last one lowest."""
+            return Cat(self.digits[4 * (width - lane) :], self.past)[: len(self.past)]
+
+        def past_over(lane: int) -> Value:
+            """Of the words before something stands before the ten digits before a lane."""
+            return self.past[4 * (SEQ_DIGITS - lane) :].any()
 
         # The words before.
         following = Signal(NUMBER, name=f"{self.name}_following")
-        m.d.comb += following.eq(Cat(before(width)))
+        m.d.comb += following.eq(before(width))
         with m.If(go & full):
             m.d.sync += [
                 self.past.eq(following),
                 self.past_low.eq(low_bits(following, len(self.low))),
                 self.past_fits.eq(following <= MAX_SEQ_BCD),
                 self.past_zero.eq(following == 0),
-                self.past_over.eq(self.all_digits & (self.past_over | Cat(past[SEQ_DIGITS - width :]).any())),
+                self.past_over.eq(self.all_digits & (self.past_over | past_over(width))),
             ]
 
         # Lanes but the first: selected now, looked at in the next cycle.
         chosen = Signal(width, name=f"{self.name}_chosen")
-        m.d.comb += chosen.eq(first_of(self.stops, APART))
+        m.d.comb += chosen.eq(first_of(m, self.stops, APART))
         number: Value = 0
         over = self.past_over
         for lane in range(1, width):
-            number = number | Mux(chosen[lane], Cat(before(lane)), 0)
-            over = over | (chosen[lane] & Cat(past[SEQ_DIGITS - lane :]).any())
+            number = number | Mux(chosen[lane], before(lane), 0)
+            over = over | (chosen[lane] & past_over(lane))
         m.d.sync += self.number_valid.eq(0)
         # Which of the two it would be is known before it is taken; they do not come in one cycle.
         fits = self.number_good & (self.number <= MAX_SEQ_BCD)

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..bcd import digits_of
+from ..vectors import wire
 
 BITS = 18
 STEPS_PER_CYCLE = 3
@@ -37,12 +38,12 @@ class Decimal(wiring.Component):
             adjusted = Cat(Mux(digit >= 5, digit + 3, digit)[:4] for digit in digits_of(digits))
             return Cat(bit, adjusted)[: 4 * self.places]
 
+        digits: Value = self.digits
+        for step in range(STEPS_PER_CYCLE):
+            digits = wire(m, double(digits, bits[-1 - step]), "doubled")
         m.d.comb += self.busy.eq(left != 0)
         with m.If(self.start):
             m.d.sync += [left.eq(cycles), bits.eq(self.value), self.digits.eq(0)]
         with m.Elif(left != 0):
-            digits: Value = self.digits
-            for step in range(STEPS_PER_CYCLE):
-                digits = double(digits, bits[-1 - step])
             m.d.sync += [left.eq(left - 1), bits.eq(bits << STEPS_PER_CYCLE), self.digits.eq(digits)]
         return m

@@ -7,20 +7,15 @@ from amaranth.utils import bits_for, ceil_log2
 
 from tag34.contract import MSG_TYPE_BYTES, SEQ_DIGITS
 
-from ..bcd import digits_of
 from ..layouts import IDENT_BITS, MSG_TYPE, NUMBER, Shape
 from ..receive.fields import OURS, THEIRS
+from ..vectors import any_bit, wire
 from .decimal import Decimal
 
 #: What a header may have at most, and a request for its body.
 LONGEST_HEADER = len("35=|49=|56=|34=|52=|") + MSG_TYPE_BYTES + 2 * 63 + SEQ_DIGITS + 27
 FIXED = len("35=|49=|56=|34=|52=|")
 FIXED_REQUEST = len("7=|16=|")
-
-
-def digit_flags(number: Value) -> Value:
-    """For each digit, whether it is not zero."""
-    return Cat(digit != 0 for digit in digits_of(number))
 
 
 def first_digit(flags: Value) -> Value:
@@ -78,7 +73,7 @@ class Lengths(wiring.Component):
         for index, value in enumerate((self.seq, self.begin, self.end), 1):
             flags = Signal(SEQ_DIGITS, name=f"flags_{index}")
             m.d.sync += [
-                flags.eq(Cat(digit != 0 for digit in digits_of(value))),
+                flags.eq(any_bit(m, value, 4)),
                 self.numbers[index].eq(first_digit(flags)),
             ]
         for place in range(MSG_TYPE_BYTES):
@@ -106,7 +101,7 @@ class Lengths(wiring.Component):
             decimal.value.eq(idents + rest + body),
             self.digits.eq(decimal.digits),
         ]
-        m.d.sync += self.numbers[0].eq(first_digit(Cat(digit != 0 for digit in digits_of(decimal.digits))))
+        m.d.sync += self.numbers[0].eq(first_digit(wire(m, any_bit(m, decimal.digits, 4))))
         with m.If(self.start | steps.any()):
             m.d.sync += self.known.eq(0)
         with m.Elif(was_busy & ~decimal.busy):

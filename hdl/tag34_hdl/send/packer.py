@@ -5,6 +5,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from ..vectors import spread, wire
+
 
 class Packer(wiring.Component):
     """Joins chunks of 0 to ``width`` bytes into words of ``width``: each chunk is rotated to where the one before it
@@ -85,7 +87,7 @@ class Packer(wiring.Component):
         rotated: Value = self.data
         for bit in range(bits):
             shift = 8 << bit
-            rotated = Mux(turn[bit], Cat(rotated[-shift:], rotated[:-shift]), rotated)
+            rotated = wire(m, Mux(turn[bit], Cat(rotated[-shift:], rotated[:-shift]), rotated), "rotated")
         # A last chunk that fills more than its word leaves a rest, which is another one.
         rest = Signal()
         with m.If(self.go):
@@ -105,9 +107,10 @@ class Packer(wiring.Component):
 
         # The word.
         carry = Signal(8 * width)
+        old = spread(m, keep, 8)
+        m.d.comb += self.word.eq((carry & old) | (turned & ~old))
         for lane in range(width):
             of_lane = slice(8 * lane, 8 * lane + 8)
-            m.d.comb += self.word[of_lane].eq(Mux(keep[lane], carry[of_lane], turned[of_lane]))
             with m.If(self.go & held & (full | ~keep[lane])):
                 m.d.sync += carry[of_lane].eq(turned[of_lane])
         m.d.comb += [

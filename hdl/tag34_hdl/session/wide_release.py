@@ -8,6 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..layouts import Shape
 from ..receive.framer import START
+from ..receive.lanes import below as lanes_below
+from ..vectors import wire
 from .wide_slots import WRITTEN_BITS, arrival, word_bits
 
 #: Beats of which a message that is released right behind its arrival has more, or it is read like any other.
@@ -72,6 +74,7 @@ class WideRelease(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
+        logic = m.submodules.logic = Module()
         shape, width = self.shape, self.shape.width
         lanes, words = shape.lane_bits, word_bits(shape)
         begins = -(-len(START) // width)  # beats that have bytes of 8=FIX
@@ -177,7 +180,7 @@ class WideRelease(wiring.Component):
                 slot.eq(Mux(follows, following.delivery.slot, self.arrival.slot)),
                 session.eq(Mux(follows, following.delivery.session, self.arrival.session)),
                 lane.eq(first_lane),
-                below.eq(Cat(first_lane > index for index in range(width))),
+                below.eq(lanes_below(logic, first_lane, width)),
                 place.eq(0),
                 next_place.eq(1),
                 begin.eq(1),
@@ -242,7 +245,7 @@ class WideRelease(wiring.Component):
                 payload.last.eq(latched.last),
                 payload.count.eq(latched.count),
                 payload.session.eq(latched.session),
-                payload.data.eq(self._beat(latched.lane, latched.begin)),
+                payload.data.eq(self._beat(logic, latched.lane, latched.begin)),
             ]
         return m
 
@@ -252,14 +255,14 @@ class WideRelease(wiring.Component):
         lanes = self.shape.lane_bits
         return [final.eq(before[lanes:]), rest.eq(before[:lanes])]
 
-    def _beat(self, lane: Value, begin: Value) -> Value:
+    def _beat(self, m: Module, lane: Value, begin: Value) -> Value:
         """The bytes that were read, turned so that the message's next one comes first; ``8=FIX`` put in."""
         width = self.shape.width
         turned: Value = self.read_data
         for bit in range(self.shape.lane_bits):
-            turned = Mux(lane[bit], turned.rotate_right(8 << bit), turned)
-        octets = [turned.word_select(index, 8) for index in range(width)]
-        for offset, char in enumerate(START):
-            place = offset % width
-            octets[place] = Mux(begin[offset // width], C(char, 8), octets[place])
-        return Cat(octets)
+            turned = wire(m, Mux(lane[bit], turned.rotate_right(8 << bit), turned), "turned")
+        for word, first in enumerate(range(0, len(START), width)):
+            head = START[first : first + width]
+            put_in = Cat(C(int.from_bytes(head, "little"), 8 * len(head)), turned[8 * len(head) :])
+            turned = wire(m, Mux(begin[word], put_in, turned), "begun")
+        return turned
