@@ -156,7 +156,7 @@ class WideDatapath(Datapath):
             framer.stall.eq(fields.stall | slots.wants_slot),
             framer.hold.eq(self.hold),
             self.quiet.eq(framer.quiet),
-            fields.go.eq(framer.go),
+            fields.go.eq(framer.go_too),
             fields.word.eq(framer.word),
             fields.back.eq(framer.back),
             fields.full.eq(framer.word_3.full),

@@ -48,7 +48,7 @@ class WideFramer(wiring.Component):
         rx: the connections' bytes.
         stall: the pipeline may not move in the next cycle.
         hold: take no more from the next cycle on; ``quiet``: nothing is under way and no frame waits.
-        go: the pipeline moves.
+        go: the pipeline moves. ``go_too``: the same, for others; not in the first cycle of all, when nothing is in it.
         word: the piece at the first stage. ``back``: the pieces at the first two stages, and what was shown of
             the one behind them and is not in ``structure``, will come once more.
         word_3, structure: the piece at the third stage. ``full`` is set if it is done with.
@@ -76,6 +76,7 @@ class WideFramer(wiring.Component):
                 "hold": In(1),
                 "quiet": Out(1),
                 "go": Out(1),
+                "go_too": Out(1),
                 "word": Out(shape.word),
                 "back": Out(1),
                 "word_3": Out(shape.word),
@@ -100,9 +101,11 @@ class WideFramer(wiring.Component):
         m.submodules.extent = extent = Extent(shape)
 
         # -- The first two stages
-        # Nearly all asks whether the pipeline moves. The other parts have a register of their own for it; two
-        # that are each other's contrary stay two. So it is with going back, of which the packer is told by `onward`.
+        # Nearly all asks whether the pipeline moves. Three registers say so: the framer's own is the contrary, and two
+        # are for others. They differ in how they begin, or synthesis would have one. So it is with going back, of which
+        # the packer is told by `onward`.
         goes = Signal(init=1)
+        goes_too = Signal()
         stops = Signal()
         go = ~stops
         back = Signal()
@@ -116,6 +119,7 @@ class WideFramer(wiring.Component):
         connect(m, flipped(self.rx), packer.rx)
         m.d.comb += [
             self.go.eq(goes),
+            self.go_too.eq(goes_too),
             packer.go.eq(go),
             packer.cycle.eq(self.cycle),
             self.word.eq(packer.word),
@@ -426,7 +430,7 @@ class WideFramer(wiring.Component):
         ]
         # A frame that nobody took stops the pipeline.
         waits = self.stall | (frame.valid & ~frame.ready)
-        m.d.sync += [goes.eq(~waits), stops.eq(waits)]
+        m.d.sync += [goes.eq(~waits), goes_too.eq(~waits), stops.eq(waits)]
         more_framed = Signal(len(said.length))
         m.d.sync += [more_framed.eq(Mux(report, said.length, 0)), framed.eq(framed + more_framed)]
 

@@ -59,7 +59,7 @@ def ranges(t: Transaction) -> None:
 def records(t: Transaction) -> None:
     """The states that close a message: its consequences are told, then itself."""
     m, fsm, state, expected, plan, message = t.m, t.fsm, t.state, t.expected, t.plan, t.message
-    record, can_tell = t.teller.record, t.teller.can_tell
+    can_tell = t.teller.can_tell
 
     with fsm.state("HALTED"):
         t.event(EventCode.HALTED, seq=expected.value, why=plan.rule)
@@ -83,7 +83,7 @@ def records(t: Transaction) -> None:
         has_seq = readable & message.seq_ok
         possdup = Mux(readable & message.possdup, Flag.POSSDUP, 0)
         t.teller.tell(
-            [
+            lambda record: [
                 record.kind.eq(RecordKind.MESSAGE),
                 record.code.eq(plan.rule),
                 record.flags.eq(Mux(has_seq, Flag.SEQ, 0) | possdup | Flag.NUMBER),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth import Module, Mux, Signal, Value
@@ -41,17 +42,20 @@ class Teller:
         self.last_cycle = Signal(CYCLE)
         self._m = m
         self._session = session
-        self._forms: list[list[Any]] = []
+        self._forms: list[Callable[[Any], list[Any]]] = []
         self._tells = Signal()
         self._form = Signal(4)
         told = Signal()
+        # Twice, as most of the words ask for it. They differ in how they begin, or synthesis would have one.
         self._told_form = Signal(4)
+        self._told_numbers = Signal(4, init=15)
         words = Signal(Record, reset_less=True)
         whole = Signal()
         m.submodules.record_queue = queue = fifo.SyncFIFO(width=Record.size, depth=RECORD_DEPTH)
         m.d.sync += [
             told.eq(self._tells & self.can_tell),
             self._told_form.eq(self._form),
+            self._told_numbers.eq(self._form),
             self.can_tell.eq(queue.w_level < RECORD_DEPTH - 3),
             self.can_add.eq(queue.w_level < RECORD_DEPTH - 5),
             self.last_cycle.eq(cycle),
@@ -66,8 +70,8 @@ class Teller:
             queue.r_en.eq(records.ready),
         ]
 
-    def tell(self, words: list[Any]) -> None:
-        """Tell a record of these ``words``, statements on ``record``."""
+    def tell(self, words: Callable[[Any], list[Any]]) -> None:
+        """Tell a record. ``words``: the statements that put it together, in a record that it is given."""
         self._m.d.comb += [self._tells.eq(1), self._form.eq(len(self._forms))]
         self._forms.append(words)
 
@@ -81,27 +85,25 @@ class Teller:
         why: Value | int = 0,
     ) -> None:
         """Tell of an event (:class:`tag34.contract.EventCode`)."""
-        record = self.record
-        words = [
-            record.kind.eq(RecordKind.EVENT),
-            record.code.eq(code),
-            record.rule.eq(why),
-            record.cycle.eq(cycle),
-            record.flags.eq((Flag.SEQ if seq is not None else 0) | (Flag.NUMBER if number is not None else 0)),
-        ]
-        if seq is not None:
-            words.append(record.seq.eq(seq))
-        if number is not None:
-            words.append(record.number.eq(number))
-        self.tell(words)
+        told = {"seq": seq, "number": number}
+        known = {name: value for name, value in told.items() if value is not None}
+        self.tell(
+            lambda record: [
+                record.kind.eq(RecordKind.EVENT),
+                record.code.eq(code),
+                record.rule.eq(why),
+                record.cycle.eq(cycle),
+                record.flags.eq((Flag.SEQ if "seq" in known else 0) | (Flag.NUMBER if "number" in known else 0)),
+                *(record[name].eq(value) for name, value in known.items()),
+            ]
+        )
 
     def delivery(self, *, seq: Value, length: Value, source: View, early: Value | int = 0) -> None:
         """Tell of a message handed to the release. ``source`` has its msg_type and flags."""
-        record = self.record
         possdup = Mux(source.possdup, Flag.POSSDUP, 0)
         possresend = Mux(source.possresend, Flag.POSSRESEND, 0)
         self.tell(
-            [
+            lambda record: [
                 record.kind.eq(RecordKind.DELIVER),
                 record.msg_type.eq(source.msg_type),
                 record.seq.eq(seq),
@@ -115,8 +117,16 @@ class Teller:
         """Nothing more will be told: make the choice between the forms."""
         m = self._m
         assert len(self._forms) <= 1 << len(self._form)
-        with m.Switch(self._told_form):
-            for number, words in enumerate(self._forms):
-                with m.Case(number):
-                    m.d.comb += words
-        m.d.comb += self.record.session.eq(self._session)
+        numbers = Signal(Record, name="numbers")
+        others = Signal(Record, name="others")
+        for record, form in ((numbers, self._told_numbers), (others, self._told_form)):
+            with m.Switch(form):
+                for number, words in enumerate(self._forms):
+                    with m.Case(number):
+                        m.d.comb += words(record)
+        m.d.comb += [
+            self.record.eq(others),
+            self.record.seq.eq(numbers.seq),
+            self.record.number.eq(numbers.number),
+            self.record.session.eq(self._session),
+        ]
