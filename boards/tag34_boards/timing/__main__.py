@@ -16,7 +16,7 @@ from .page import area_tables, clock_table, component_table, goal_lines, markdow
 from .ring import COMPONENTS
 from .route import OPTIONS
 from .synthesis import SCRIPT
-from .targets import AREA_MESSAGE, PARTS, SEEDS, SESSIONS, Size, part
+from .targets import AREA_MESSAGE, GOALS, PARTS, SEEDS, SESSIONS, Size, part
 from .tools import NEXTPNR, YOSYS, ToolError, version
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -86,13 +86,14 @@ def clocks_and_areas(bench: Bench, options: argparse.Namespace) -> bool:
     """The tables; the default matrix is recorded, and the page made of it."""
     if options.sample:
         options.widths, options.parts, options.seeds, options.sessions = [1], list(PARTS)[:1], 1, [1]
-    limited = any((options.widths, options.parts, options.seeds, options.sessions))
+    limited = any((options.widths, options.parts, options.seeds, options.sessions, options.goals))
     widths = options.widths or list(WIDTHS)
     cells = [
         (part(name), Size(width, count))
         for name in options.parts or list(PARTS)
         for width in widths
         for count in options.sessions or [1]
+        if not options.goals or (name, width) in GOALS
     ]
     clocks = bench.clocks(cells, range(1, (options.seeds or SEEDS) + 1))
     areas = [] if limited and not options.record else bench.areas(area_sizes(widths, options.sessions or SESSIONS))
@@ -179,6 +180,7 @@ def arguments_of(arguments: list[str] | None) -> argparse.Namespace:
         "--component", metavar="NAME", help=f"one component alone: module:Class or one of {', '.join(COMPONENTS)}"
     )
     parser.add_argument("--sample", action="store_true", help="one shape, one seed")
+    parser.add_argument("--goals", action="store_true", help="only the widths and parts that a clock is set for")
     parser.add_argument("--widths", "--width", type=numbers, metavar="N,N", help="default: all, or 1 with --component")
     parser.add_argument("--parts", "--part", type=parts, metavar="NAME,NAME", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--sessions", type=numbers, metavar="N,N", help="default: 1; of the area table 1,16,256")
