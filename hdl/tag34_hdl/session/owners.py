@@ -26,12 +26,12 @@ def current_slot(
     """
     m.submodules.list = listed = queue(shape.slot_bits, shape.slots)
     # After reset every slot that is not a session's current one is put on the list.
+    # Whether there are any left is a register, as it decides whether a slot can be given back.
     fresh = Signal(range(shape.slots + 1), init=shape.sessions)
-    filling = Signal()
-    m.d.comb += filling.eq(fresh != shape.slots)
+    filling = Signal(init=shape.slots != shape.sessions)
     with m.If(filling):
         m.d.comb += [listed.w_data.eq(fresh), listed.w_en.eq(1)]
-        m.d.sync += fresh.eq(fresh + 1)
+        m.d.sync += [fresh.eq(fresh + 1), filling.eq(fresh != shape.slots - 1)]
     with m.Else():
         m.d.comb += [listed.w_data.eq(free.payload), listed.w_en.eq(free.valid), free.ready.eq(1)]
 
