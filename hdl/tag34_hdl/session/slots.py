@@ -58,7 +58,7 @@ class Slots(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.memory = memory = MessageMemory(shape.slots << shape.offset_bits)
+        m.submodules.memory = memory = MessageMemory(shape.slots << shape.offset_bits, uneven=shape.sessions > 1)
         m.d.comb += [
             memory.write.eq(self.write),
             memory.write_address.eq(Cat(self.write_offset, self.current)),

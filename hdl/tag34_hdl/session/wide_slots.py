@@ -198,7 +198,7 @@ class WideSlots(wiring.Component):
         ]
         read_data = []
         for index in range(width):
-            store = MessageMemory(shape.slots << word_bits(shape))
+            store = MessageMemory(shape.slots << word_bits(shape), uneven=shape.sessions > 1)
             m.submodules[f"lane_{index}"] = store
             m.d.comb += [
                 store.write.eq(head_6[index] | tail_6[index]),
