@@ -4,6 +4,7 @@ from typing import Any
 
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -200,6 +201,7 @@ class Registers(wiring.Component):
 
         # What is configured per session: (low bit in the word, what shows it), per register.
         config = self.config
+        reset_values: dict[str, tuple[Value, int]] = {}  # of one that has not been written: that it has been, and which
         configured: dict[str, list[tuple[int, Any]]] = {
             "POLICY": [(0, config.policy), (2, config.infinity_old), (3, config.early_gap), (4, self.fraction)],
             "CHUNK_LO": [(0, config.chunk[:32])],
@@ -216,7 +218,8 @@ class Registers(wiring.Component):
                 for low, part in parts:
                     storage(name, part, low)
             else:
-                reads[name] = self._per_session(m, name, written(name), parts, sweeps, sweep)
+                reads[name], is_configured, initial = self._per_session(m, name, written(name), parts, sweeps, sweep)
+                reset_values[name] = is_configured, initial
         m.d.comb += [
             self.configures.eq(Cat(written(name) for name in configured).any()),
             self.ident_write.eq(written("IDENT")),
@@ -266,17 +269,24 @@ class Registers(wiring.Component):
         word: Value = C(0, 32)
         for name, value in reads.items():
             assert REGISTERS[name].access is not Access.WO
+            shows: Value = asked(name)
+            if name in reset_values:
+                is_configured, initial = reset_values[name]
+                shows = Signal(name=f"shows_{name.lower()}")
+                m.d.comb += shows.eq(asked(name) & is_configured)
+                word |= Mux(asked(name) & ~is_configured, C(initial, 32), 0)
             for low, part in value if isinstance(value, list) else [(0, value)]:
-                word |= Mux(asked(name), Value.cast(part) << low, 0)
+                word |= Mux(shows, Value.cast(part) << low, 0)
         assert reads.keys() == {name for name, register in REGISTERS.items() if register.access is not Access.WO}
         m.d.sync += self.read_data.eq(word)
         return m
 
     def _per_session(
         self, m: Module, name: str, written: Value, parts: list[tuple[int, Any]], sweeps: Value, sweep: Value
-    ) -> Value:
-        """A register of which each session has its own, in block memory: what is read of it, for ``session``. The parts
-        show that of the session that they are asked for."""
+    ) -> tuple[Value, Value, int]:
+        """A register of which each session has its own, in block memory: what is read of it, for ``session``, if it has
+        been written since the reset, and what it is if not. The parts show that of the session that they are asked
+        for."""
         bits = max(low + len(Value.cast(part)) for low, part in parts)
         mask = sum((1 << len(Value.cast(part))) - 1 << low for low, part in parts)
         initial = sum(Value.cast(part).init << low for low, part in parts if isinstance(part, Signal))
@@ -285,13 +295,17 @@ class Registers(wiring.Component):
         if any(part is self.fraction for _, part in parts):
             port[id(self.fraction)] = len(readers)
             readers.append(self.sender_session)
-        m.submodules[f"config_{name.lower()}"] = words = BlockMemory(bits, self.shape.sessions, ports=len(readers))
+        # Nobody chooses between what was configured and what is so after a reset: a bit says which of them it is, and
+        # the register that shows it has a reset.
+        word = StructLayout({"value": bits, "configured": 1})
+        m.submodules[f"config_{name.lower()}"] = words = BlockMemory(word, self.shape.sessions, ports=len(readers))
         m.d.comb += [
             words.write.eq(written | sweeps),
             words.write_address.eq(Mux(sweeps, sweep[: self.shape.session_bits], self.session)),
-            words.write_data.eq(Mux(sweeps, initial, self.write_data & mask)),
+            words.write_data.value.eq(self.write_data & mask),
+            words.write_data.configured.eq(~sweeps),
         ]
-        shown = []
+        shown: list[Any] = []
         for end, reader in zip(reader_names(len(readers)), readers, strict=True):
             # What is read while it is written is read a cycle later.
             m.d.comb += [
@@ -300,5 +314,8 @@ class Registers(wiring.Component):
             ]
             shown.append(getattr(words, f"data{end}"))
         for low, part in parts:
-            m.d.sync += Value.cast(part).eq(shown[port[id(part)]][low:])
-        return shown[0]
+            word_of = shown[port[id(part)]]
+            m.d.sync += Value.cast(part).eq(word_of.value[low:])
+            with m.If(~word_of.configured):
+                m.d.sync += Value.cast(part).eq(initial >> low)
+        return shown[0].value, shown[0].configured, initial

@@ -75,7 +75,7 @@ class WideFields(wiring.Component):
 
     Members:
         go: the words advance. It has to be 0 in the cycle after one with ``stall``.
-        word: at stage 1.
+        word: at stage 1. Behind a turn and one more piece come the session's last words, for those who look back.
         back: what is at stages 1 and 2, and in the piece at stage 3 stands behind a start or the end of field 9, comes
             once more; nothing else that is looked for is in that piece.
         full: the word at stage 3 is done with.
@@ -527,7 +527,7 @@ class WideFields(wiring.Component):
         for ident in idents:
             ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
         if shape.sessions > 1:
-            early = {"lanes": Cat(lanes.past), **{number.name: number.run for number in numbers}, **ident_runs}
+            early = {**{number.name: number.run for number in numbers}, **ident_runs}
             late = [
                 *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
                 *(msg_type, types, early_type, early_types, *flags.values(), early_end, settled, self.complete),
@@ -538,11 +538,8 @@ class WideFields(wiring.Component):
             self._take_turns(
                 m,
                 words=(self.word, word_2, word_3),
-                contexts=(
-                    Context(raw=Cat(raw.past)),
-                    Context(**early),
-                    Context(**named(late)),
-                ),
+                pasts=((word_2, raw.past), (word_3, lanes.past)),
+                contexts=(Context(**early), Context(**named(late))),
                 idents=idents,
                 ident_session=session_3,
                 changes=changes,
@@ -558,6 +555,7 @@ class WideFields(wiring.Component):
         m: Module,
         *,
         words: Sequence[Any],
+        pasts: Sequence[tuple[Any, Sequence[Signal]]],
         contexts: Sequence[Context],
         idents: Sequence[WideIdent],
         ident_session: Signal,
@@ -568,8 +566,14 @@ class WideFields(wiring.Component):
         entry is to be read, the one behind it leaves time to load it. Of the last stage it changes when that
         one leaves: by then all that the words before have found is there, and a message that they have completed has
         been dealt with, as ``go`` would be 0.
+
+        The lanes before the word at hand (``pasts``, and the word in which their bubble has left) need not be kept: the
+        packer shows them again. Until then there is nothing in them, so that no word begins with another session's.
         """
         go = self.go
+        for here, past in pasts:
+            with m.If(go & here.turn):
+                m.d.sync += [register.eq(0) for register in past]
         gone = Signal()
         with m.If(go):
             m.d.sync += gone.eq(words[2].turn)
@@ -590,19 +594,18 @@ class WideFields(wiring.Component):
             context.take_up(m, swap, kept.entry, kept.known)
             return kept
 
-        session_1, session_2, session_rows = (
-            Signal(self.shape.session_bits, name=name) for name in ("session_1", "session_2", "session_rows")
+        session_2, session_rows = (
+            Signal(self.shape.session_bits, name=name) for name in ("session_2", "session_rows")
         )
-        first, second, third = words
-        table("early_1", contexts[0], first, go & second.turn, second.session, session_1)
-        table("early_2", contexts[1], second, go & third.turn, third.session, session_2)
+        _, second, third = words
+        table("early", contexts[0], second, go & third.turn, third.session, session_2)
         gentle = [ident for ident in idents if not ident.abrupt]
         rows = Context(**{ident.name: ident.row for ident in gentle})
         kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
         for ident in idents:
             row = ident_session if ident.abrupt else Mux(kept_rows.known, kept_rows.entry[ident.name], 0)
             ident.take_turns(m, go=go, words=(second, third), row=row)
-        messages = table("messages", contexts[2], third, gone & go, ident_session, self.session)
+        messages = table("messages", contexts[1], third, gone & go, ident_session, self.session)
         m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]
         with m.If(gone & go):
             m.d.comb += changes.eq(1)

@@ -51,7 +51,7 @@ class Composer(wiring.Component):
         time: now.
         set_next_out, set_session, new_next_out: next_out of a session := new_next_out; both stay for one more cycle.
             Not while a message of it leaves, nor again within three cycles.
-        next_out_session, next_out: next_out of a session, one cycle later; two cycles after a first beat.
+        next_out_session, next_out: next_out of a session, two cycles later; three cycles after a first beat.
         clear, clear_session: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.

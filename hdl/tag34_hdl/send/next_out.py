@@ -25,7 +25,7 @@ class NextOut(wiring.Component):
         set_next_out, set_session, new_next_out: the next one is this. It waits if one is used up in that cycle.
         changes: an entry may change: what is read now may be stale.
         waits: what was set is not yet put.
-        host_session, host_number: the number of a session for the host, one cycle later.
+        host_session, host_number: the number of a session for the host, two cycles later.
     """
 
     def __init__(self, shape: Shape):
@@ -83,10 +83,11 @@ class NextOut(wiring.Component):
             entries.put_entry.eq(put_entry),
             entries.address.eq(self.session),
             entries.address_1.eq(self.host_session),
-            self.host_number.eq(Mux(entries.known_1, entries.entry_1.value, first.value)),
             self.changes.eq(put | entries.busy),
         ]
-        m.d.sync += self.entry.eq(entries.entry)
+        m.d.sync += [self.entry.eq(entries.entry), self.host_number.eq(entries.entry_1.value)]
+        with m.If(~entries.known_1):
+            m.d.sync += self.host_number.eq(first.value)
         with m.If(~entries.known):
             m.d.sync += self.entry.eq(first)
         return m

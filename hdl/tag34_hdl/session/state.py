@@ -176,11 +176,12 @@ class States:
         if self._sessions == 1:
             m.d.comb += Value.cast(shown).eq(self._state.shown)
         else:
-            fresh = SessionState.const({"expected": 1})
-            m.d.comb += [
-                self._shown.address_1.eq(session),
-                shown.eq(Mux(self._shown.known_1, self._shown.entry_1, fresh)),
-            ]
+            # A register, which costs less than a choice.
+            read = Signal(SessionState)
+            m.d.comb += [self._shown.address_1.eq(session), shown.eq(read)]
+            m.d.sync += read.eq(self._shown.entry_1)
+            with m.If(~self._shown.known_1):
+                m.d.sync += read.eq(SessionState.const({"expected": 1}))
 
     def take_up(self, m: Module, when: Value) -> None:
         """The state of ``wanted`` is at hand from the cycle after ``when`` on."""

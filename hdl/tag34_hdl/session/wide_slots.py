@@ -213,7 +213,7 @@ class WideSlots(wiring.Component):
             read_data.append(store.read_data)
         m.d.comb += self.read_data.eq(Cat(read_data))
 
-        m.submodules.starts = starts = BlockMemory(shape.lane_bits, shape.slots)
+        m.submodules.starts = starts = BlockMemory(shape.lane_bits, shape.slots, block=shape.sessions > 1)
         m.d.comb += [
             starts.write.eq(begins_5 & moves),
             starts.write_address.eq(current),
