@@ -17,14 +17,17 @@ from .layouts import CYCLE, IDENT_BITS, LENGTH, NUMBER, OFFSET, Shape
 from .receive.framer import Counts
 from .send.clock import Time
 from .session.sequencer import Config, SessionState
+from .session.table import Sweep
 
 ADDRESS_BITS = ceil_log2(len(REGISTERS))
+#: Counters of a session, those that nobody counts included.
+COUNTERS = 32
 
 
 class Registers(wiring.Component):
     """32-bit registers on a plain bus.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         address, write, write_data: a write takes one cycle.
@@ -41,9 +44,10 @@ class Registers(wiring.Component):
         All others: to and from the core.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
-        self.counters = 32 * shape.sessions
+        self._sweep = sweep
+        self.counters = COUNTERS * shape.sessions
         super().__init__(
             {
                 "address": In(ADDRESS_BITS),
@@ -121,11 +125,16 @@ class Registers(wiring.Component):
             reads[f"{name}_HI"] = high
 
         # After a reset: what is kept in block memory is that of before.
-        sweep = Signal(range(self.counters + 1))
+        sweep: Any
         sweeps = Signal()
-        m.d.comb += [sweeps.eq(sweep != self.counters), self.busy.eq(sweeps)]
-        with m.If(sweeps):
-            m.d.sync += sweep.eq(sweep + 1)
+        if self._sweep is None:
+            sweep = Signal(range(self.counters + 1))
+            m.d.comb += [sweeps.eq(sweep != self.counters), self.busy.eq(sweeps)]
+            with m.If(sweeps):
+                m.d.sync += sweep.eq(sweep + 1)
+        else:
+            sweep = self._sweep.index[: ceil_log2(self.counters)]
+            m.d.comb += [sweeps.eq(self._sweep.busy), self.busy.eq(sweeps)]
 
         m.d.sync += self.cycle.eq(self.cycle + 1)
         for name, constant in (

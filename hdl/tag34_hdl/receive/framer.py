@@ -12,7 +12,7 @@ from tag34.contract import SOH
 
 from ..layouts import LENGTH, OFFSET, Frame, MessageByte, Shape
 from ..onehot import OneHot
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from .checksum import START_SUM, Checksum
 from .tally import Received, Total
 
@@ -47,7 +47,7 @@ class Framer(wiring.Component):
     Sessions share it chunk by chunk (R17): when a byte of another session is offered, all that is known of the message
     under way is put away and that of the other session is taken up.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         rx: the connections' bytes. Once a frame waits, the next message may begin but not be found, and no other
@@ -73,8 +73,9 @@ class Framer(wiring.Component):
         taken at once, but for two cycles when the session changes.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "rx": In(stream.Signature(shape.beat)),
@@ -159,7 +160,9 @@ class Framer(wiring.Component):
         )
         if many:
             # What is loaded at a turn is said first: it is the last thing that a register's input chooses from.
-            counted, saved = self._take_turns(m, stage, message, checksum, blocked, ~waits | taken, report, forget, unknown)
+            counted, saved = self._take_turns(
+                m, stage, message, checksum, blocked, ~waits | taken, report, forget, unknown
+            )
             with m.If(self.switch):
                 m.d.sync += message.load(saved.message)
             m.d.comb += [
@@ -337,7 +340,11 @@ class Framer(wiring.Component):
             m.d.comb += [forget.eq(self.clear.valid), self.clear.ready.eq(1), self.counts.eq(counts)]
         with m.If(forget):
             m.d.sync += [
-                *([] if many else [*(part.load(part.initial) for part in (stage, message)), received.eq(0), framed.eq(0)]),
+                *(
+                    []
+                    if many
+                    else [*(part.load(part.initial) for part in (stage, message)), received.eq(0), framed.eq(0)]
+                ),
                 waits.eq(0),
                 taken.eq(0),
                 self.byte_valid.eq(0),
@@ -362,9 +369,9 @@ class Framer(wiring.Component):
         what counts the bytes received, and the word to be loaded."""
         shape = self.shape
         layout = data.StructLayout({"stage": stage.layout, "message": message.layout, "sum": checksum.state.shape()})
-        m.submodules.messages = messages = Table(layout, shape.sessions)
-        m.submodules.received = received = Received(shape)
-        m.submodules.framed = framed = Total(shape)
+        m.submodules.messages = messages = Table(layout, shape.sessions, sweep=self._sweep)
+        m.submodules.received = received = Received(shape, self._sweep)
+        m.submodules.framed = framed = Total(shape, self._sweep)
         find = Signal()
         busy = Signal()
         at_hand = Signal(shape.session_bits)  # in the next cycle

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..block_memory import BlockMemory
 from ..layouts import LENGTH, OFFSET, Shape
-from ..session.table import Table
+from ..session.table import Sweep, Table
 
 #: Low bits of the bytes received that are counted in a register.
 LOW = 4
@@ -20,7 +20,7 @@ LOW = 4
 class Total(wiring.Component):
     """One number per session, to which something is added now and then.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         next_session: the session at hand in the next cycle; it changes every second cycle at most.
@@ -31,8 +31,9 @@ class Total(wiring.Component):
         busy: after a reset.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "next_session": In(shape.session_bits),
@@ -49,7 +50,7 @@ class Total(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.totals = totals = Table(OFFSET, self.shape.sessions, ports=2, host=True)
+        m.submodules.totals = totals = Table(OFFSET, self.shape.sessions, ports=2, host=True, sweep=self._sweep)
         shown = Signal(OFFSET)
         m.d.comb += [
             totals.address.eq(self.next_session),
@@ -76,7 +77,7 @@ class Received(wiring.Component):
     The lowest bits are counted in a register. Their carry waits until the rest, which stays in the memory, has been
     written and read again. That is done all the time, so the host sees what was received.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         next_session: the session at hand in the next cycle.
@@ -92,8 +93,9 @@ class Received(wiring.Component):
         busy: after a reset; nothing may be taken.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session = shape.session_bits
         super().__init__(
             {
@@ -118,7 +120,7 @@ class Received(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         word = data.StructLayout({"low": LOW, "high": OFFSET.width - LOW, "partial": LENGTH})
-        m.submodules.counted = counted = Table(word, self.shape.sessions, ports=2, host=True)
+        m.submodules.counted = counted = Table(word, self.shape.sessions, ports=2, host=True, sweep=self._sweep)
         m.submodules.starts = starts = BlockMemory(OFFSET, self.shape.sessions)
         low = Signal(LOW)
         high = Signal(OFFSET.width - LOW)

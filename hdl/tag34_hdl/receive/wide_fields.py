@@ -14,7 +14,7 @@ from amaranth.lib.wiring import In, Out
 from tag34 import contract
 
 from ..layouts import Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from .fields import BEGIN_STRING, OURS, THEIRS
 from .lanes import lane_of
 from .tags import (
@@ -71,7 +71,7 @@ class WideFields(wiring.Component):
     Behind a length field in a body of 35=A or 35=4 (decision 2) the rest of the message is read byte by byte
     (:class:`~.wide_data.DataBody`), and the pipeline waits.
 
-    Parameters: ``shape``; its width is 2, 4 or 8.
+    Parameters: ``shape``; its width is 2, 4 or 8; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         go: the words advance. It has to be 0 in the cycle after one with ``stall``.
@@ -97,10 +97,11 @@ class WideFields(wiring.Component):
     Stalls: in data bodies alone, two cycles per piece and one for each of its bytes.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         if shape.width == 1:
             raise ValueError("width must be 2, 4 or 8, not 1")
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "go": In(1),
@@ -582,7 +583,7 @@ class WideFields(wiring.Component):
 
         def table(name: str, context: Context, near: Any, swap: Value, new: Value, session: Signal) -> Table:
             """A stage's table: the bubble comes as ``near``; at ``swap`` it has left, to session ``new``."""
-            m.submodules[name] = kept = Table(context.layout, self.shape.sessions)
+            m.submodules[name] = kept = Table(context.layout, self.shape.sessions, sweep=self._sweep)
             m.d.comb += [
                 kept.address.eq(Mux(near.turn, near.session, new)),
                 kept.put.eq(swap),
@@ -594,9 +595,7 @@ class WideFields(wiring.Component):
             context.take_up(m, swap, kept.entry, kept.known)
             return kept
 
-        session_2, session_rows = (
-            Signal(self.shape.session_bits, name=name) for name in ("session_2", "session_rows")
-        )
+        session_2, session_rows = (Signal(self.shape.session_bits, name=name) for name in ("session_2", "session_rows"))
         _, second, third = words
         table("early", contexts[0], second, go & third.turn, third.session, session_2)
         gentle = [ident for ident in idents if not ident.abrupt]

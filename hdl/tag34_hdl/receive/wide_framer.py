@@ -9,7 +9,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from .checksum import START_SUM, reads_as
 from .extent import Extent
 from .framer import START, TRAILER_LENGTH, Counts, show_counts
@@ -41,7 +41,7 @@ class WideFramer(wiring.Component):
     Stages (a beat taken in cycle t): the piece in ``word`` (t + 1), what is seen in it (t + 2), ``word_3`` and
     ``structure`` (t + 3), ``frame`` (t + 4).
 
-    Parameters: ``shape``, of width 2 or more.
+    Parameters: ``shape``, of width 2 or more; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         rx: the connections' bytes.
@@ -65,8 +65,9 @@ class WideFramer(wiring.Component):
         what is garbled.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session = unsigned(shape.session_bits)
         super().__init__(
             {
@@ -94,7 +95,7 @@ class WideFramer(wiring.Component):
         shape, width = self.shape, self.shape.width
         lane_bits = shape.lane_bits
         lanes = range(width)
-        m.submodules.packer = packer = Packer(shape)
+        m.submodules.packer = packer = Packer(shape, self._sweep)
         m.submodules.extent = extent = Extent(shape)
 
         # -- The first two stages
@@ -500,8 +501,8 @@ class WideFramer(wiring.Component):
         """Many sessions: what is known of one of them is put away when the next one's turn is at the second stage."""
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "extent": extent.State})
-        m.submodules.messages = messages = Table(saved, sessions)
-        m.submodules.counts = counts = Table(Counts, sessions, host=True)
+        m.submodules.messages = messages = Table(saved, sessions, sweep=self._sweep)
+        m.submodules.counts = counts = Table(Counts, sessions, host=True, sweep=self._sweep)
         session = Signal(self.shape.session_bits)  # at the second stage
         with m.If(self.go):
             m.d.sync += self.session.eq(session)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import bcd
 from ..layouts import MAX_SEQ_BCD, NUMBER, Shape
-from ..session.table import Table
+from ..session.table import Sweep, Table
 
 #: The next number of a session; ``left``: it is a legal one.
 Entry = data.StructLayout({"value": NUMBER, "left": 1})
@@ -16,7 +16,7 @@ FIRST = {"value": 1, "left": 1}
 class NextOut(wiring.Component):
     """Keeps the next outbound number of each session.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         session, entry: the number of a session, two cycles later; what was put is in it three cycles later.
@@ -28,8 +28,9 @@ class NextOut(wiring.Component):
         host_session, host_number: the number of a session for the host, two cycles later.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "session": In(shape.session_bits),
@@ -76,7 +77,7 @@ class NextOut(wiring.Component):
             m.d.comb += [self.entry.eq(next_out), self.host_number.eq(next_out.value), self.changes.eq(put)]
             return m
         first = Entry.const(FIRST)
-        m.submodules.entries = entries = Table(Entry, shape.sessions, ports=2, host=True)
+        m.submodules.entries = entries = Table(Entry, shape.sessions, ports=2, host=True, sweep=self._sweep)
         m.d.comb += [
             entries.put.eq(put),
             entries.put_address.eq(put_session),
