@@ -7,10 +7,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .compact.wide import elaborate_wide
 from .datapath import datapath
 from .layouts import Record, Shape
-from .registers import ADDRESS_BITS, Registers
+from .registers import ADDRESS_BITS, COUNTERS, Registers
 from .send.clock import Clock
 from .send.composer import Composer
 from .session.sequencer import Sequencer
+from .session.table import Sweep
 from .session.timers import Timers
 
 #: Cycles in a row in which nothing was seen, before idle is said.
@@ -74,12 +75,16 @@ class Core(wiring.Component):
         if shape.compact:
             return elaborate_wide(self, ADDRESS_BITS)
         m = Module()
-        m.submodules.registers = registers = Registers(shape)
-        m.submodules.data = data = datapath(shape)
-        m.submodules.sequencer = sequencer = Sequencer(shape)
-        m.submodules.timers = timers = Timers(shape)
+        sweep = None
+        if shape.sessions > 1:
+            # The largest tables are the counters and the windows.
+            m.submodules.sweep = sweep = Sweep(max(COUNTERS * shape.sessions, shape.sessions << shape.window_bits))
+        m.submodules.registers = registers = Registers(shape, sweep)
+        m.submodules.data = data = datapath(shape, sweep)
+        m.submodules.sequencer = sequencer = Sequencer(shape, sweep)
+        m.submodules.timers = timers = Timers(shape, sweep)
         m.submodules.clock = clock = Clock(shape.clock_hz)
-        m.submodules.composer = composer = Composer(shape)
+        m.submodules.composer = composer = Composer(shape, sweep)
 
         # Idents: each direction has them.
         for reader in (data, composer):

@@ -17,6 +17,7 @@ from .receive.wide_fields import WideFields
 from .receive.wide_framer import WideFramer
 from .session.release import Release
 from .session.slots import Slots
+from .session.table import Sweep
 from .session.wide_release import WideRelease
 from .session.wide_slots import WideSlots
 
@@ -24,7 +25,7 @@ from .session.wide_slots import WideSlots
 class Datapath(wiring.Component):
     """What the two datapaths have in common.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         rx, deliver: bytes from the connections, bytes of messages for the host.
@@ -36,8 +37,9 @@ class Datapath(wiring.Component):
         idle: nothing is on its way to ``deliver``, nothing is being looked at.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session, slot = unsigned(shape.session_bits), unsigned(shape.slot_bits)
         super().__init__(
             {
@@ -109,8 +111,8 @@ class NarrowDatapath(Datapath):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        shape = self.shape
-        framer, fields, slots, release = Framer(shape), Fields(shape), Slots(shape), Release(shape)
+        shape, sweep = self.shape, self._sweep
+        framer, fields, slots, release = Framer(shape, sweep), Fields(shape, sweep), Slots(shape, sweep), Release(shape)
         self._wire(m, framer, fields, slots, release)
         m.submodules.idents = idents = BlockMemory(8, shape.sessions << shape.ident_bits - shape.session_bits)
         m.d.comb += [
@@ -149,8 +151,13 @@ class WideDatapath(Datapath):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        shape = self.shape
-        framer, fields, slots, release = WideFramer(shape), WideFields(shape), WideSlots(shape), WideRelease(shape)
+        shape, sweep = self.shape, self._sweep
+        framer, fields, slots, release = (
+            WideFramer(shape, sweep),
+            WideFields(shape, sweep),
+            WideSlots(shape, sweep),
+            WideRelease(shape),
+        )
         self._wire(m, framer, fields, slots, release)
         m.d.comb += [
             framer.stall.eq(fields.stall | slots.wants_slot),
@@ -187,6 +194,6 @@ class WideDatapath(Datapath):
         return m
 
 
-def datapath(shape: Shape) -> Datapath:
+def datapath(shape: Shape, sweep: Sweep | None = None) -> Datapath:
     """The datapath for the shape's width."""
-    return NarrowDatapath(shape) if shape.width == 1 else WideDatapath(shape)
+    return NarrowDatapath(shape, sweep) if shape.width == 1 else WideDatapath(shape, sweep)

@@ -4,6 +4,7 @@ from typing import Any
 
 from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
@@ -16,14 +17,17 @@ from .layouts import CYCLE, IDENT_BITS, LENGTH, NUMBER, OFFSET, Shape
 from .receive.framer import Counts
 from .send.clock import Time
 from .session.sequencer import Config, SessionState
+from .session.table import Sweep
 
 ADDRESS_BITS = ceil_log2(len(REGISTERS))
+#: Counters of a session, those that nobody counts included.
+COUNTERS = 32
 
 
 class Registers(wiring.Component):
     """32-bit registers on a plain bus.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         address, write, write_data: a write takes one cycle.
@@ -40,9 +44,10 @@ class Registers(wiring.Component):
         All others: to and from the core.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
-        self.counters = 32 * shape.sessions
+        self._sweep = sweep
+        self.counters = COUNTERS * shape.sessions
         super().__init__(
             {
                 "address": In(ADDRESS_BITS),
@@ -120,11 +125,16 @@ class Registers(wiring.Component):
             reads[f"{name}_HI"] = high
 
         # After a reset: what is kept in block memory is that of before.
-        sweep = Signal(range(self.counters + 1))
+        sweep: Any
         sweeps = Signal()
-        m.d.comb += [sweeps.eq(sweep != self.counters), self.busy.eq(sweeps)]
-        with m.If(sweeps):
-            m.d.sync += sweep.eq(sweep + 1)
+        if self._sweep is None:
+            sweep = Signal(range(self.counters + 1))
+            m.d.comb += [sweeps.eq(sweep != self.counters), self.busy.eq(sweeps)]
+            with m.If(sweeps):
+                m.d.sync += sweep.eq(sweep + 1)
+        else:
+            sweep = self._sweep.index[: ceil_log2(self.counters)]
+            m.d.comb += [sweeps.eq(self._sweep.busy), self.busy.eq(sweeps)]
 
         m.d.sync += self.cycle.eq(self.cycle + 1)
         for name, constant in (
@@ -200,6 +210,7 @@ class Registers(wiring.Component):
 
         # What is configured per session: (low bit in the word, what shows it), per register.
         config = self.config
+        reset_values: dict[str, tuple[Value, int]] = {}  # of one that has not been written: that it has been, and which
         configured: dict[str, list[tuple[int, Any]]] = {
             "POLICY": [(0, config.policy), (2, config.infinity_old), (3, config.early_gap), (4, self.fraction)],
             "CHUNK_LO": [(0, config.chunk[:32])],
@@ -216,7 +227,8 @@ class Registers(wiring.Component):
                 for low, part in parts:
                     storage(name, part, low)
             else:
-                reads[name] = self._per_session(m, name, written(name), parts, sweeps, sweep)
+                reads[name], is_configured, initial = self._per_session(m, name, written(name), parts, sweeps, sweep)
+                reset_values[name] = is_configured, initial
         m.d.comb += [
             self.configures.eq(Cat(written(name) for name in configured).any()),
             self.ident_write.eq(written("IDENT")),
@@ -266,17 +278,24 @@ class Registers(wiring.Component):
         word: Value = C(0, 32)
         for name, value in reads.items():
             assert REGISTERS[name].access is not Access.WO
+            shows: Value = asked(name)
+            if name in reset_values:
+                is_configured, initial = reset_values[name]
+                shows = Signal(name=f"shows_{name.lower()}")
+                m.d.comb += shows.eq(asked(name) & is_configured)
+                word |= Mux(asked(name) & ~is_configured, C(initial, 32), 0)
             for low, part in value if isinstance(value, list) else [(0, value)]:
-                word |= Mux(asked(name), Value.cast(part) << low, 0)
+                word |= Mux(shows, Value.cast(part) << low, 0)
         assert reads.keys() == {name for name, register in REGISTERS.items() if register.access is not Access.WO}
         m.d.sync += self.read_data.eq(word)
         return m
 
     def _per_session(
         self, m: Module, name: str, written: Value, parts: list[tuple[int, Any]], sweeps: Value, sweep: Value
-    ) -> Value:
-        """A register of which each session has its own, in block memory: what is read of it, for ``session``. The parts
-        show that of the session that they are asked for."""
+    ) -> tuple[Value, Value, int]:
+        """A register of which each session has its own, in block memory: what is read of it, for ``session``, if it has
+        been written since the reset, and what it is if not. The parts show that of the session that they are asked
+        for."""
         bits = max(low + len(Value.cast(part)) for low, part in parts)
         mask = sum((1 << len(Value.cast(part))) - 1 << low for low, part in parts)
         initial = sum(Value.cast(part).init << low for low, part in parts if isinstance(part, Signal))
@@ -285,13 +304,17 @@ class Registers(wiring.Component):
         if any(part is self.fraction for _, part in parts):
             port[id(self.fraction)] = len(readers)
             readers.append(self.sender_session)
-        m.submodules[f"config_{name.lower()}"] = words = BlockMemory(bits, self.shape.sessions, ports=len(readers))
+        # Nobody chooses between what was configured and what is so after a reset: a bit says which of them it is, and
+        # the register that shows it has a reset.
+        word = StructLayout({"value": bits, "configured": 1})
+        m.submodules[f"config_{name.lower()}"] = words = BlockMemory(word, self.shape.sessions, ports=len(readers))
         m.d.comb += [
             words.write.eq(written | sweeps),
             words.write_address.eq(Mux(sweeps, sweep[: self.shape.session_bits], self.session)),
-            words.write_data.eq(Mux(sweeps, initial, self.write_data & mask)),
+            words.write_data.value.eq(self.write_data & mask),
+            words.write_data.configured.eq(~sweeps),
         ]
-        shown = []
+        shown: list[Any] = []
         for end, reader in zip(reader_names(len(readers)), readers, strict=True):
             # What is read while it is written is read a cycle later.
             m.d.comb += [
@@ -300,5 +323,8 @@ class Registers(wiring.Component):
             ]
             shown.append(getattr(words, f"data{end}"))
         for low, part in parts:
-            m.d.sync += Value.cast(part).eq(shown[port[id(part)]][low:])
-        return shown[0]
+            word_of = shown[port[id(part)]]
+            m.d.sync += Value.cast(part).eq(word_of.value[low:])
+            with m.If(~word_of.configured):
+                m.d.sync += Value.cast(part).eq(initial >> low)
+        return shown[0].value, shown[0].configured, initial

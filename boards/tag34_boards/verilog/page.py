@@ -9,7 +9,7 @@ from tag34.contract import RECORD_FIELDS, REGISTERS
 from tag34.contract.axi import SEND_FIELDS
 from tag34_hdl.axi.core import ports
 from tag34_hdl.layouts import Shape
-from tag34_hdl.session.message_memory import ExternalBanks, bank_words
+from tag34_hdl.session.message_memory import ExternalBanks, banks
 
 from .emit import LINT_OFF, TOP
 from .sizes import sizes_of
@@ -39,6 +39,7 @@ def page(shape: Shape) -> str:
     ]
     sizes = [f"| {name} | {value} |" for name, value in sizes_of(shape).items()]
     words = shape.slots << ceil_log2(-(-shape.max_message // shape.width))  # a slot begins where its number says
+    sizes_of_banks = " and ".join(str(size) for size in dict.fromkeys(banks(words, uneven=shape.sessions > 1)))
     registers = [
         f"| 0x{4 * register.address:03x} | `{register.name}` | {register.access.value} | {register.doc} |"
         for register in REGISTERS.values()
@@ -53,7 +54,7 @@ def page(shape: Shape) -> str:
             "|---|--:|",
             *sizes,
             "",
-            f"Message memory: {shape.width} x {words} bytes, in banks of {min(words, bank_words(words))}: instances of",
+            f"Message memory: {shape.width} x {words} bytes, in banks of {sizes_of_banks}: instances of",
             f"`{ExternalBanks.MODULE}`, the last module of the file. Another memory that shows a word one cycle after",
             "its address may take its place.",
             "",

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from tag34 import contract
 
 from ..layouts import IDENT_BITS, MAX_SEQ_BCD, NUMBER, MessageByte, Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 
 #: Regions of the ident memory.
 BEGIN_STRING, OURS, THEIRS = range(3)
@@ -28,7 +28,7 @@ class Fields(wiring.Component):
     by byte with the ident memory, whose read port is always one byte ahead. Values of data fields are passed over by
     their length (docs/decisions/0002). Sessions share it as they share the framer, one cycle behind it.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         byte_valid, byte: from the framer.
@@ -47,8 +47,9 @@ class Fields(wiring.Component):
     Latency: last body byte at ``byte`` to ``complete``, one cycle; the SOH of 34 to ``settled``, one cycle.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "byte_valid": In(1),
@@ -324,7 +325,7 @@ class Fields(wiring.Component):
                 complete=self.complete,
                 **found_fields,
             )
-            m.submodules.messages = messages = Table(context.layout, self.shape.sessions)
+            m.submodules.messages = messages = Table(context.layout, self.shape.sessions, sweep=self._sweep)
             change = Signal()
             m.d.sync += change.eq(self.switch)
             wanted = Signal(self.shape.session_bits)

@@ -12,8 +12,9 @@ from tag34.contract import SOH
 
 from ..layouts import LENGTH, OFFSET, Frame, MessageByte, Shape
 from ..onehot import OneHot
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from .checksum import START_SUM, Checksum
+from .tally import Received, Total
 
 START = b"8=FIX"
 TRAILER_LENGTH = len("10=000|")
@@ -46,7 +47,7 @@ class Framer(wiring.Component):
     Sessions share it chunk by chunk (R17): when a byte of another session is offered, all that is known of the message
     under way is put away and that of the other session is taken up.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         rx: the connections' bytes. Once a frame waits, the next message may begin but not be found, and no other
@@ -65,14 +66,16 @@ class Framer(wiring.Component):
             taken.
         clear: a new connection of a session: its partial message is forgotten (F6), its counts start at 0.
         cycle: the device's cycle counter.
-        counts_session, counts: counts of a session, one cycle later (F4: ``bytes - framed - partial`` were skipped).
+        counts_session, counts: counts of a session, two cycles later (F4: ``bytes - framed - partial`` were skipped);
+            what has just been received shows five cycles later at most.
 
     Latency: last byte taken to ``frame`` valid, one cycle. Throughput: one beat per cycle as long as ``frame`` is
         taken at once, but for two cycles when the session changes.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "rx": In(stream.Signature(shape.beat)),
@@ -109,7 +112,9 @@ class Framer(wiring.Component):
         fits = Cat(byte == char for char in START) & Cat(C(1, 1), matched)
         m.d.comb += Cat(matched_next, found).eq(fits)
 
+        many = self.shape.sessions > 1
         start = Signal(OFFSET)  # offset of the message's 8
+        begins = Signal()  # it is four bytes ago
         count = Signal(LENGTH)  # bytes of the message so far
         count_next = Signal(LENGTH)
         remaining = Signal(20)  # bytes of the body still to come
@@ -139,6 +144,35 @@ class Framer(wiring.Component):
         ]
 
         report = Signal()
+        forget = Signal()  # the session at hand has a new connection
+        unknown = Signal()  # nothing is known of the one that has its turn
+        stage = Context(**{bit.name: bit for bit in fsm.bits.values()})
+        message = Context(
+            matched=matched,
+            **({} if many else {"start": start}),
+            count=count,
+            remaining=remaining,
+            digits=digits,
+            place=place,
+            body_place=body_place,
+            type_ok=type_ok,
+            good=good,
+            wrong_digit=wrong_digit,
+            oversize=self.oversize,
+        )
+        if many:
+            # What is loaded at a turn is said first: it is the last thing that a register's input chooses from.
+            counted, saved = self._take_turns(
+                m, stage, message, checksum, blocked, ~waits | taken, report, forget, unknown
+            )
+            with m.If(self.switch):
+                m.d.sync += message.load(saved.message)
+            m.d.comb += [
+                start.eq(counted.start),
+                counted.take.eq(take),
+                counted.may_begin.eq(self.rx.valid & matched[-1] & ~self.switch),
+                counted.begins.eq(begins),
+            ]
         frame = self.frame.payload
         m.d.comb += self.frame.valid.eq(waits & ~taken)
         m.d.sync += taken.eq(self.frame.valid & self.frame.ready)
@@ -159,8 +193,9 @@ class Framer(wiring.Component):
 
         # The sum of reported lengths, a cycle later: the adder stays off the path from the byte to the frame.
         m.d.sync += report.eq(0)
-        with m.If(report):
-            m.d.sync += framed.eq(framed + frame.length)
+        if not many:
+            with m.If(report):
+                m.d.sync += framed.eq(framed + frame.length)
 
         m.d.sync += [
             self.byte_valid.eq(0),
@@ -179,7 +214,7 @@ class Framer(wiring.Component):
         with m.If(wrong_digit):
             m.d.sync += good.eq(0)
         with m.If(take):
-            m.d.sync += [received.eq(received + 1), matched.eq(matched_next)]
+            m.d.sync += [*([] if many else [received.eq(received + 1)]), matched.eq(matched_next)]
 
         def hunt(*, fresh: bool) -> None:
             """The search goes on: behind this byte, or with what the matcher has seen of it."""
@@ -190,8 +225,11 @@ class Framer(wiring.Component):
         with fsm.state("HUNT"):
             with m.If(take & found):
                 m.d.comb += checksum.restart.eq(1)
+                if many:
+                    m.d.comb += begins.eq(1)
+                else:
+                    m.d.sync += start.eq(received - (len(START) - 1))
                 m.d.sync += [
-                    start.eq(received - (len(START) - 1)),
                     count.eq(len(START)),
                     self.byte_valid.eq(1),
                     self.byte.start.eq(1),
@@ -295,33 +333,25 @@ class Framer(wiring.Component):
             ]
 
         # -- Sessions
-        context = Context(
-            **{bit.name: bit for bit in fsm.bits.values()},
-            matched=matched,
-            start=start,
-            count=count,
-            remaining=remaining,
-            digits=digits,
-            place=place,
-            body_place=body_place,
-            type_ok=type_ok,
-            good=good,
-            wrong_digit=wrong_digit,
-            oversize=self.oversize,
-        )
-        counts = Signal(Counts)
-        m.d.comb += [counts.bytes.eq(received), counts.framed.eq(framed), counts.partial.eq(Mux(hunting, 0, count))]
-        forget = Signal()  # the session at hand has a new connection
-        m.d.comb += self.next_session.eq(self.rx.payload.session)
-        if self.shape.sessions == 1:
-            m.d.comb += [forget.eq(self.clear.valid), self.clear.ready.eq(1), self.counts.eq(counts)]
+        partial = Mux(hunting, 0, count)
+        if many:
+            m.d.comb += [counted.partial.eq(partial), self.next_session.eq(self.rx.payload.session)]
+            with m.If(self.switch):
+                m.d.sync += stage.load(saved.stage)
+            with m.If(forget | unknown):
+                m.d.sync += [stage.load(stage.initial), message.load(message.initial)]
         else:
-            self._take_turns(m, context, counts, received, framed, checksum, blocked, ~waits | taken, forget)
+            counts = Signal(Counts)
+            m.d.comb += [counts.bytes.eq(received), counts.framed.eq(framed), counts.partial.eq(partial)]
+            m.d.comb += self.next_session.eq(self.rx.payload.session)
+            m.d.comb += [forget.eq(self.clear.valid), self.clear.ready.eq(1), self.counts.eq(counts)]
         with m.If(forget):
             m.d.sync += [
-                context.load(context.initial),
-                received.eq(0),
-                framed.eq(0),
+                *(
+                    []
+                    if many
+                    else [*(part.load(part.initial) for part in (stage, message)), received.eq(0), framed.eq(0)]
+                ),
                 waits.eq(0),
                 taken.eq(0),
                 self.byte_valid.eq(0),
@@ -333,59 +363,66 @@ class Framer(wiring.Component):
     def _take_turns(
         self,
         m: Module,
-        context: Context,
-        counts: Any,
-        received: Signal,
-        framed: Signal,
+        stage: Context,
+        message: Context,
         checksum: Checksum,
         blocked: Signal,
         turns: Value,
+        report: Signal,
         forget: Signal,
-    ) -> None:
-        """Many sessions: one cycle to find the other one's word, one to change to it. ``turns``: that may be."""
-        sessions = self.shape.sessions
-        saved = data.StructLayout({"message": context.layout, "sum": checksum.state.shape()})
-        m.submodules.messages = messages = Table(saved, sessions)
-        m.submodules.counts = kept = Table(Counts, sessions, ports=2, host=True)
+        unknown: Signal,
+    ) -> tuple[Received, Any]:
+        """Many sessions: one cycle to find the other one's word, one to change to it. ``turns``: that may be. Returns
+        what counts the bytes received, and the word to be loaded."""
+        shape = self.shape
+        layout = data.StructLayout({"stage": stage.layout, "message": message.layout, "sum": checksum.state.shape()})
+        m.submodules.messages = messages = Table(layout, shape.sessions, sweep=self._sweep)
+        m.submodules.received = received = Received(shape, self._sweep)
+        m.submodules.framed = framed = Total(shape, self._sweep)
         find = Signal()
+        busy = Signal()
+        at_hand = Signal(shape.session_bits)  # in the next cycle
+        is_other = Signal()
+        clears = Signal()
         m.d.comb += [
-            find.eq(
-                self.rx.valid & (self.next_session != self.session) & ~self.switch & turns & ~messages.busy & ~kept.busy
-            ),
-            blocked.eq((self.next_session != self.session) | messages.busy),
-            self.clear.ready.eq(~find & ~self.switch & ~messages.busy),
-            forget.eq(self.clear.valid & self.clear.ready & (self.clear.payload == self.session)),
+            busy.eq(messages.busy | received.busy | framed.busy),
+            is_other.eq(self.next_session != self.session),
+            find.eq(self.rx.valid & is_other & ~self.switch & turns & ~busy),
+            blocked.eq(is_other | busy),
+            at_hand.eq(Mux(find | self.switch, self.next_session, self.session)),
+            # What is added to a total goes first.
+            self.clear.ready.eq(~find & ~self.switch & ~busy & ~report),
+            clears.eq(self.clear.valid & self.clear.ready),
+            forget.eq(clears & (self.clear.payload == self.session)),
+            unknown.eq(self.switch & ~messages.known),
             messages.address.eq(self.next_session),
-            kept.address.eq(self.next_session),
-            kept.address_1.eq(self.counts_session),
+            messages.put.eq(self.switch | clears),
+            messages.put_address.eq(Mux(self.switch, self.session, self.clear.payload)),
+            messages.put_entry.stage.eq(stage.word),
+            messages.put_entry.message.eq(message.word),
+            messages.put_entry.sum.eq(checksum.state),
+            messages.forget.eq(~self.switch),
+            checksum.load.eq(self.switch),
             checksum.loaded.eq(messages.entry.sum),
+            received.next_session.eq(at_hand),
+            received.session.eq(self.session),
+            received.turn.eq(self.switch),
+            received.clear.eq(clears),
+            received.clear_session.eq(self.clear.payload),
+            received.forget.eq(forget),
+            received.host_session.eq(self.counts_session),
+            framed.next_session.eq(at_hand),
+            framed.session.eq(self.session),
+            framed.add.eq(report),
+            framed.amount.eq(self.frame.payload.length),
+            framed.forget.eq(clears),
+            framed.forget_session.eq(self.clear.payload),
+            framed.host_session.eq(self.counts_session),
+            self.counts.bytes.eq(received.bytes),
+            self.counts.framed.eq(framed.total),
+            self.counts.partial.eq(received.shown_partial),
         ]
         m.d.sync += self.switch.eq(find)
         with m.If(self.switch):
-            m.d.comb += [
-                messages.put.eq(1),
-                messages.put_address.eq(self.session),
-                messages.put_entry.message.eq(context.word),
-                messages.put_entry.sum.eq(checksum.state),
-                kept.put.eq(1),
-                kept.put_address.eq(self.session),
-                kept.put_entry.eq(counts),
-                checksum.load.eq(1),
-            ]
-            m.d.sync += [
-                self.session.eq(self.next_session),
-            ]
-        with m.Elif(self.clear.valid & self.clear.ready):
-            m.d.comb += [
-                messages.put.eq(1),
-                messages.put_address.eq(self.clear.payload),
-                messages.forget.eq(1),
-                kept.put.eq(1),
-                kept.put_address.eq(self.clear.payload),
-                kept.forget.eq(1),
-            ]
-        context.take_up(m, self.switch, messages.entry.message, messages.known)
-        Context(received=received, framed=framed).take_up(
-            m, self.switch, Cat(kept.entry.bytes, kept.entry.framed), kept.known
-        )
-        show_counts(m, self, self.session, counts, kept.entry_1, kept.known_1)
+            m.d.sync += self.session.eq(self.next_session)
+        return received, messages.entry

@@ -11,7 +11,7 @@ from tag34.contract import SOH
 
 from ..block_memory import BlockMemory
 from ..layouts import CYCLE, OFFSET, Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from ..vectors import planes, wire
 from .lanes import Bytes
 from .lanes import below as lanes_below
@@ -58,7 +58,7 @@ class Packer(wiring.Component):
     words in front of it (without new lanes, for those who look back). A session's turn is the same: its last
     words are shown again before its next bytes.
 
-    Parameters: ``shape``, of width 2 or more.
+    Parameters: ``shape``, of width 2 or more; ``sweep``, of the table after a reset, None: it has its own.
 
     Members:
         rx: beats of up to ``width`` bytes.
@@ -81,8 +81,9 @@ class Packer(wiring.Component):
     (:func:`context_words`), going back four and as many.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session = unsigned(shape.session_bits)
         super().__init__(
             {
@@ -287,7 +288,7 @@ class Packer(wiring.Component):
             m.d.sync += [place.eq(0), below.eq(0), index.eq(0), self.received.eq(0)]
         if shape.sessions > 1:
             Place = data.StructLayout({"place": lane_bits, "index": INDEX, "received": OFFSET})
-            m.submodules.places = places = Table(Place, shape.sessions)
+            m.submodules.places = places = Table(Place, shape.sessions, sweep=self._sweep)
             at_hand = Signal(Place)
             m.d.comb += [
                 at_hand.place.eq(place),

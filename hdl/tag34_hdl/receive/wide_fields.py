@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from tag34 import contract
 
 from ..layouts import Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from ..vectors import any_of, from_first, pick, planes, up, wire
 from .fields import BEGIN_STRING, OURS, THEIRS
 from .lanes import Bytes, Row, behind, first_of, lane_of, window
@@ -57,11 +57,11 @@ class WideFields(wiring.Component):
     Behind a length field in a body of 35=A or 35=4 (decision 2) the rest of the message is read byte by byte
     (:class:`~.wide_data.DataBody`), and the pipeline waits.
 
-    Parameters: ``shape``; its width is 2, 4 or 8.
+    Parameters: ``shape``; its width is 2, 4 or 8; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         go: the words advance. It has to be 0 in the cycle after one with ``stall``.
-        word: at stage 1.
+        word: at stage 1. Behind a turn and one more piece come the session's last words, for those who look back.
         back: what is at stages 1 and 2, and in the piece at stage 3 stands behind a start or the end of field 9, comes
             once more; nothing else that is looked for is in that piece.
         full: the word at stage 3 is done with.
@@ -83,10 +83,11 @@ class WideFields(wiring.Component):
     Stalls: in data bodies alone, two cycles per piece and one for each of its bytes.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         if shape.width == 1:
             raise ValueError("width must be 2, 4 or 8, not 1")
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "go": In(1),
@@ -502,11 +503,7 @@ class WideFields(wiring.Component):
         for ident in idents:
             ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
         if shape.sessions > 1:
-            early = {
-                "lanes": Cat(row.past for row in marks.values()),
-                **{number.name: number.run for number in numbers},
-                **ident_runs,
-            }
+            early = {**{number.name: number.run for number in numbers}, **ident_runs}
             late = [
                 *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
                 *(msg_type, types, early_type, early_types, *flags.values(), early_end, settled, self.complete),
@@ -517,11 +514,8 @@ class WideFields(wiring.Component):
             self._take_turns(
                 m,
                 words=(self.word, word_2, word_3),
-                contexts=(
-                    Context(raw=Cat(row.past for row in raw)),
-                    Context(**early),
-                    Context(**named(late)),
-                ),
+                pasts=((word_2, [row.past for row in raw]), (word_3, [row.past for row in marks.values()])),
+                contexts=(Context(**early), Context(**named(late))),
                 idents=idents,
                 ident_session=session_3,
                 changes=changes,
@@ -537,6 +531,7 @@ class WideFields(wiring.Component):
         m: Module,
         *,
         words: Sequence[Any],
+        pasts: Sequence[tuple[Any, Sequence[Signal]]],
         contexts: Sequence[Context],
         idents: Sequence[WideIdent],
         ident_session: Signal,
@@ -547,8 +542,14 @@ class WideFields(wiring.Component):
         entry is to be read, the one behind it leaves time to load it. Of the last stage it changes when that
         one leaves: by then all that the words before have found is there, and a message that they have completed has
         been dealt with, as ``go`` would be 0.
+
+        The lanes before the word at hand (``pasts``, and the word in which their bubble has left) need not be kept: the
+        packer shows them again. Until then there is nothing in them, so that no word begins with another session's.
         """
         go = self.go
+        for here, past in pasts:
+            with m.If(go & here.turn):
+                m.d.sync += [register.eq(0) for register in past]
         gone = Signal()
         with m.If(go):
             m.d.sync += gone.eq(words[2].turn)
@@ -557,7 +558,7 @@ class WideFields(wiring.Component):
 
         def table(name: str, context: Context, near: Any, swap: Value, new: Value, session: Signal) -> Table:
             """A stage's table: the bubble comes as ``near``; at ``swap`` it has left, to session ``new``."""
-            m.submodules[name] = kept = Table(context.layout, self.shape.sessions)
+            m.submodules[name] = kept = Table(context.layout, self.shape.sessions, sweep=self._sweep)
             m.d.comb += [
                 kept.address.eq(Mux(near.turn, near.session, new)),
                 kept.put.eq(swap),
@@ -569,19 +570,16 @@ class WideFields(wiring.Component):
             context.take_up(m, swap, kept.entry, kept.known)
             return kept
 
-        session_1, session_2, session_rows = (
-            Signal(self.shape.session_bits, name=name) for name in ("session_1", "session_2", "session_rows")
-        )
-        first, second, third = words
-        table("early_1", contexts[0], first, go & second.turn, second.session, session_1)
-        table("early_2", contexts[1], second, go & third.turn, third.session, session_2)
+        session_2, session_rows = (Signal(self.shape.session_bits, name=name) for name in ("session_2", "session_rows"))
+        _, second, third = words
+        table("early", contexts[0], second, go & third.turn, third.session, session_2)
         gentle = [ident for ident in idents if not ident.abrupt]
         rows = Context(**{ident.name: ident.row for ident in gentle})
         kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
         for ident in idents:
             row = ident_session if ident.abrupt else Mux(kept_rows.known, kept_rows.entry[ident.name], 0)
             ident.take_turns(m, go=go, words=(second, third), row=row)
-        messages = table("messages", contexts[2], third, gone & go, ident_session, self.session)
+        messages = table("messages", contexts[1], third, gone & go, ident_session, self.session)
         m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]
         with m.If(gone & go):
             m.d.comb += changes.eq(1)

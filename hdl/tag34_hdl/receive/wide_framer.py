@@ -9,7 +9,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..layouts import CYCLE, OFFSET, Frame, Shape
-from ..session.table import Context, Table
+from ..session.table import Context, Sweep, Table
 from ..vectors import from_first, pick, up, wire
 from .checksum import START_SUM, reads_as
 from .extent import Extent
@@ -42,7 +42,7 @@ class WideFramer(wiring.Component):
     Stages (a beat taken in cycle t): the piece in ``word`` (t + 1), what is seen in it (t + 2), ``word_3`` and
     ``structure`` (t + 3), ``frame`` (t + 4).
 
-    Parameters: ``shape``, of width 2 or more.
+    Parameters: ``shape``, of width 2 or more; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         rx: the connections' bytes.
@@ -66,8 +66,9 @@ class WideFramer(wiring.Component):
         what is garbled.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session = unsigned(shape.session_bits)
         super().__init__(
             {
@@ -97,7 +98,7 @@ class WideFramer(wiring.Component):
         lane_bits = shape.lane_bits
         everywhere = C(-1, width)
         logic = m.submodules.logic = Module()
-        m.submodules.packer = packer = Packer(shape)
+        m.submodules.packer = packer = Packer(shape, self._sweep)
         m.submodules.extent = extent = Extent(shape)
 
         # -- The first two stages
@@ -506,8 +507,8 @@ class WideFramer(wiring.Component):
         """Many sessions: what is known of one of them is put away when the next one's turn is at the second stage."""
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "extent": extent.State})
-        m.submodules.messages = messages = Table(saved, sessions)
-        m.submodules.counts = counts = Table(Counts, sessions, host=True)
+        m.submodules.messages = messages = Table(saved, sessions, sweep=self._sweep)
+        m.submodules.counts = counts = Table(Counts, sessions, host=True, sweep=self._sweep)
         session = Signal(self.shape.session_bits)  # at the second stage
         with m.If(self.go):
             m.d.sync += self.session.eq(session)

@@ -8,6 +8,7 @@ from tag34.contract import MSG_TYPE_BYTES, EventCode, Flag, RecordKind
 
 from ..layouts import CYCLE, IDENT_BITS, NUMBER, Record, Shape
 from ..receive.checksum import Checksum
+from ..session.table import Sweep
 from .body import BodyStore
 from .byte_sum import ByteSum
 from .clock import Time
@@ -34,7 +35,7 @@ class Composer(wiring.Component):
     length is known and a request waits for one message at most (S3). ``next_out`` is counted up when the first beat of
     a message is taken (S2).
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         request: a ResendRequest; one may wait while a message leaves.
@@ -51,7 +52,7 @@ class Composer(wiring.Component):
         time: now.
         set_next_out, set_session, new_next_out: next_out of a session := new_next_out; both stay for one more cycle.
             Not while a message of it leaves, nor again within three cycles.
-        next_out_session, next_out: next_out of a session, one cycle later; two cycles after a first beat.
+        next_out_session, next_out: next_out of a session, two cycles later; three cycles after a first beat.
         clear, clear_session: a new connection: a request that has not begun to leave is dropped (S6).
         cycle: the device's cycle counter.
         idle: nothing to send, nothing leaving.
@@ -66,8 +67,9 @@ class Composer(wiring.Component):
         width 8.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         #: The idents, for who looks into them.
         self.idents = Idents(shape)
         super().__init__(
@@ -103,7 +105,7 @@ class Composer(wiring.Component):
         width = shape.width
         m.submodules.idents = idents = self.idents
         m.submodules.body = body = BodyStore(shape)
-        m.submodules.next_out = numbers = NextOut(shape)
+        m.submodules.next_out = numbers = NextOut(shape, self._sweep)
         m.submodules.lengths = lengths = Lengths(shape)
         m.submodules.walker = walker = Walker(shape)
         m.submodules.sources = sources = Sources(shape, lengths.decimal.places)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .. import bcd
 from ..layouts import MAX_SEQ_BCD, NUMBER, Shape
-from ..session.table import Table
+from ..session.table import Sweep, Table
 
 #: The next number of a session; ``left``: it is a legal one.
 Entry = data.StructLayout({"value": NUMBER, "left": 1})
@@ -16,7 +16,7 @@ FIRST = {"value": 1, "left": 1}
 class NextOut(wiring.Component):
     """Keeps the next outbound number of each session.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         session, entry: the number of a session, two cycles later; what was put is in it three cycles later.
@@ -25,11 +25,12 @@ class NextOut(wiring.Component):
         set_next_out, set_session, new_next_out: the next one is this. It waits if one is used up in that cycle.
         changes: an entry may change: what is read now may be stale.
         waits: what was set is not yet put.
-        host_session, host_number: the number of a session for the host, one cycle later.
+        host_session, host_number: the number of a session for the host, two cycles later.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "session": In(shape.session_bits),
@@ -76,17 +77,18 @@ class NextOut(wiring.Component):
             m.d.comb += [self.entry.eq(next_out), self.host_number.eq(next_out.value), self.changes.eq(put)]
             return m
         first = Entry.const(FIRST)
-        m.submodules.entries = entries = Table(Entry, shape.sessions, ports=2, host=True)
+        m.submodules.entries = entries = Table(Entry, shape.sessions, ports=2, host=True, sweep=self._sweep)
         m.d.comb += [
             entries.put.eq(put),
             entries.put_address.eq(put_session),
             entries.put_entry.eq(put_entry),
             entries.address.eq(self.session),
             entries.address_1.eq(self.host_session),
-            self.host_number.eq(Mux(entries.known_1, entries.entry_1.value, first.value)),
             self.changes.eq(put | entries.busy),
         ]
-        m.d.sync += self.entry.eq(entries.entry)
+        m.d.sync += [self.entry.eq(entries.entry), self.host_number.eq(entries.entry_1.value)]
+        with m.If(~entries.known_1):
+            m.d.sync += self.host_number.eq(first.value)
         with m.If(~entries.known):
             m.d.sync += self.entry.eq(first)
         return m

@@ -25,6 +25,19 @@ def bank_words(words: int) -> int:
     return size
 
 
+def banks(words: int, *, uneven: bool) -> list[int]:
+    """Words of each bank. Those of an ``uneven`` memory are as large as a bank gets, but for the last one, which has
+    the rest: memories of a few words more than that need no more blocks for it, and fewer banks."""
+    size = bank_words(words)
+    even = [min(size, words)] * -(-words // size)
+    if not uneven:
+        return even
+    whole, rest = divmod(words, LARGEST_BANK_WORDS)
+    parts = [LARGEST_BANK_WORDS] * whole + [rest] * (rest > 0)
+    taken = sum(-(-(1 << ceil_log2(part)) // BANK_WORDS) for part in parts)
+    return parts if len(parts) < len(even) and taken <= MORE_BLOCKS * -(-words // BANK_WORDS) else even
+
+
 class ExternalMemory:
     """A platform on which the message memory is a module of its own, outside of the design: whoever simulates one of
     many megabytes does not want each of its words written down in the netlist.
@@ -51,7 +64,7 @@ class ExternalBanks:
 class MessageMemory(wiring.Component):
     """Bytes of one lane. What is read goes through two registers.
 
-    Parameters: ``words``, number of bytes.
+    Parameters: ``words``, number of bytes; ``uneven``: the last bank may be smaller than the others.
 
     Members:
         write, write_address, write_data: a byte to be written.
@@ -59,8 +72,9 @@ class MessageMemory(wiring.Component):
         latch, read_data: the second register is to have, from the next cycle on, what the first one has now.
     """
 
-    def __init__(self, words: int):
+    def __init__(self, words: int, *, uneven: bool = False):
         self.words = words
+        self.banks = banks(words, uneven=uneven)
         self.address_bits = ceil_log2(words)
         super().__init__(
             {
@@ -95,11 +109,10 @@ class MessageMemory(wiring.Component):
 
         # Block memory is slow to leave, and a choice between many blocks is slow again: each bank has a register
         # behind it.
-        bank_bits = ceil_log2(bank_words(self.words))
+        bank_bits = ceil_log2(self.banks[0])
         write_bank, read_bank = self.write_address[bank_bits:], self.read_address[bank_bits:]
         latched = []
-        for bank in range(-(-self.words // (1 << bank_bits))):
-            words = min(1 << bank_bits, self.words)
+        for bank, words in enumerate(self.banks):
             byte = Signal(8, reset_less=True, name=f"latched_{bank}")
             shown = self._bank(m, platform, bank, words, self.write & (write_bank == bank))
             with m.If(self.latch):

@@ -14,6 +14,7 @@ from .moves import MOVES, release, walk
 from .operations import OPERATIONS, operate, time_out
 from .preparation import Preparation
 from .state import Config, SessionState, State, States
+from .table import Sweep
 from .teller import Teller
 from .timers import TICKS, Timer
 from .transaction import Transaction
@@ -39,7 +40,7 @@ class Sequencer(wiring.Component):
     The state of one session is in registers, those of all are in a table. The registers follow the session whose bytes
     arrive; after each transaction they are written back.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         session: whose state is in the registers.
@@ -74,8 +75,9 @@ class Sequencer(wiring.Component):
     Throughput: a message in order of which nothing follows may come every seven cycles.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         session = unsigned(shape.session_bits)
         super().__init__(
             {
@@ -123,12 +125,12 @@ class Sequencer(wiring.Component):
         m = Module()
         shape, session, config = self.shape, self.session, self.config
         m.submodules.expected = expected = Expected(shape)
-        m.submodules.window = window = Window(shape)
+        m.submodules.window = window = Window(shape, self._sweep)
         m.submodules.preparation = preparation = Preparation(shape)
         turns = TURNS if shape.sessions > 1 else ()
         fsm = OneHot(m, "at", [*RESTS, *turns, *MOVES, *ENDS, *OPERATIONS])
         state = State(m, shape, expected, config)
-        states = States(m, state, expected, session, shape.sessions)
+        states = States(m, state, expected, session, shape.sessions, self._sweep)
         states.show(m, self.state_session, self.state)
         teller = Teller(m, self.records, self.cycle, session)
         t = Transaction(m, self, fsm, shape, state, states, expected, window, preparation, teller)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..layouts import Shape
 from .message_memory import MessageMemory
 from .owners import current_slot
-from .table import Context, Table
+from .table import Context, Sweep, Table
 
 
 class Slots(wiring.Component):
@@ -17,7 +17,7 @@ class Slots(wiring.Component):
     current slot owned; the next free one becomes current by itself. A message that is not kept leaves the current slot
     current. Each session has a current slot of its own, the first one is that of its number.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         switch, session, next_session: from the framer, in the cycle in which it changes from one session to the next.
@@ -33,8 +33,9 @@ class Slots(wiring.Component):
     Latency: a slot given to ``free`` is current one to three cycles later if there is none.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         slot, offset = shape.slot_bits, shape.offset_bits
         super().__init__(
             {
@@ -58,7 +59,7 @@ class Slots(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.memory = memory = MessageMemory(shape.slots << shape.offset_bits)
+        m.submodules.memory = memory = MessageMemory(shape.slots << shape.offset_bits, uneven=shape.sessions > 1)
         m.d.comb += [
             memory.write.eq(self.write),
             memory.write_address.eq(Cat(self.write_offset, self.current)),
@@ -87,7 +88,7 @@ class Slots(wiring.Component):
         m.d.comb += self.current.eq(current)
         if shape.sessions > 1:
             context = Context(current=current, has_current=has_current)
-            m.submodules.currents = currents = Table(context.layout, shape.sessions)
+            m.submodules.currents = currents = Table(context.layout, shape.sessions, sweep=self._sweep)
             own = Signal(shape.slot_bits)  # the first one of a session is that of its number
             m.d.sync += own.eq(self.next_session)
             m.d.comb += [

@@ -11,7 +11,7 @@ from tag34.contract import Phase, Policy
 
 from ..layouts import NUMBER, Shape
 from .expected import Expected
-from .table import Context, Table
+from .table import Context, Sweep, Table
 from .timers import TICKS
 
 #: Configuration of a session, as the rules need it. ``infinity_old``: infinity is 999999;
@@ -122,7 +122,8 @@ class State:
 class States:
     """What all sessions have, and one of them in :class:`State`.
 
-    Parameters: ``m``; ``state``; ``expected``; ``session``, the session at hand, a register; ``sessions``.
+    Parameters: ``m``; ``state``; ``expected``; ``session``, the session at hand, a register; ``sessions``;
+        ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         wanted: whose state is to be taken up. It is there two cycles after, for :meth:`take_up`.
@@ -130,7 +131,9 @@ class States:
         timer_ran: as written back last.
     """
 
-    def __init__(self, m: Module, state: State, expected: Expected, session: Signal, sessions: int):
+    def __init__(
+        self, m: Module, state: State, expected: Expected, session: Signal, sessions: int, sweep: Sweep | None
+    ):
         self._state, self._expected, self._session = state, expected, session
         self.wanted = Signal.like(session)
         self.put = Signal()
@@ -153,8 +156,8 @@ class States:
             retries=state.retries,
         )
         saved = data.StructLayout({"expected": expected.state, "rest": context.layout})
-        m.submodules.states = self._states = states = Table(saved, sessions)
-        m.submodules.shown = self._shown = shown = Table(SessionState, sessions, ports=2, host=True)
+        m.submodules.states = self._states = states = Table(saved, sessions, sweep=sweep)
+        m.submodules.shown = self._shown = shown = Table(SessionState, sessions, ports=2, host=True, sweep=sweep)
         m.d.comb += [
             self.busy.eq(states.busy),
             states.address.eq(self.wanted),
@@ -176,11 +179,12 @@ class States:
         if self._sessions == 1:
             m.d.comb += Value.cast(shown).eq(self._state.shown)
         else:
-            fresh = SessionState.const({"expected": 1})
-            m.d.comb += [
-                self._shown.address_1.eq(session),
-                shown.eq(Mux(self._shown.known_1, self._shown.entry_1, fresh)),
-            ]
+            # A register, which costs less than a choice.
+            read = Signal(SessionState)
+            m.d.comb += [self._shown.address_1.eq(session), shown.eq(read)]
+            m.d.sync += read.eq(self._shown.entry_1)
+            with m.If(~self._shown.known_1):
+                m.d.sync += read.eq(SessionState.const({"expected": 1}))
 
     def take_up(self, m: Module, when: Value) -> None:
         """The state of ``wanted`` is at hand from the cycle after ``when`` on."""

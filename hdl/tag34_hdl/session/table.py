@@ -12,11 +12,32 @@ from amaranth.utils import ceil_log2
 from ..block_memory import BlockMemory, readers
 
 
+class Sweep(wiring.Component):
+    """After a reset all words of all tables are visited, one per cycle.
+
+    Parameters: ``words``, of the largest table: a smaller one is visited again and again.
+
+    Members: ``busy``, as long as it lasts; ``index``, of the word.
+    """
+
+    def __init__(self, words: int):
+        self.words = words
+        super().__init__({"busy": Out(1), "index": Out(range(words + 1))})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.d.comb += self.busy.eq(self.index != self.words)
+        with m.If(self.busy):
+            m.d.sync += self.index.eq(self.index + 1)
+        return m
+
+
 class Table(wiring.Component):
     """One word per session, in block memory. A reset makes every word unknown again, one per cycle.
 
     Parameters: ``shape``, of a word; ``sessions``, number of words; ``ports``, read ports; ``host``: the last port is
-    the host's, who reads whenever he likes.
+    the host's, who reads whenever he likes; ``sweep``: what visits all words after a reset, of at least as many words;
+    None: one of its own.
 
     Members:
         address, entry, known (``address_1`` and so on of the second port): the word at ``address``, one cycle after it;
@@ -29,10 +50,11 @@ class Table(wiring.Component):
         busy: after a reset, as long as there are old words; nothing may be put or relied on.
     """
 
-    def __init__(self, shape: Any, sessions: int, *, ports: int = 1, host: bool = False):
+    def __init__(self, shape: Any, sessions: int, *, ports: int = 1, host: bool = False, sweep: Sweep | None = None):
         self.sessions = sessions
         self._readers = readers(ports)
         self._host = host
+        self._sweep = sweep
         self.shape = shape
         bits = max(1, ceil_log2(sessions))
         members: dict[str, Any] = {}
@@ -56,16 +78,22 @@ class Table(wiring.Component):
             ]
             if self._host and reader == self._readers[-1]:
                 m.d.comb += getattr(words, f"enable{reader}").eq(~getattr(words, f"collides{reader}"))
-        sweep = Signal(range(self.sessions + 1))
+        sweep: Any
+        if self._sweep is None:
+            sweep = Signal(range(self.sessions + 1))
+            m.d.comb += self.busy.eq(sweep != self.sessions)
+        else:
+            sweep = self._sweep.index[: len(words.write_address)]
+            m.d.comb += self.busy.eq(self._sweep.busy)
         m.d.comb += [
-            self.busy.eq(sweep != self.sessions),
             words.write.eq(self.put | self.busy),
             words.write_address.eq(Mux(self.busy, sweep, self.put_address)),
             words.write_data.entry.eq(Value.cast(self.put_entry)),
             words.write_data.known.eq(~(self.busy | self.forget)),
         ]
-        with m.If(self.busy):
-            m.d.sync += sweep.eq(sweep + 1)
+        if self._sweep is None:
+            with m.If(self.busy):
+                m.d.sync += sweep.eq(sweep + 1)
         return m
 
 

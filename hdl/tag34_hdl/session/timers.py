@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import Shape
-from .table import Table
+from .table import Sweep, Table
 
 #: A tick counter, or the tick at which a timer ends: modulo 2**32.
 TICKS = unsigned(32)
@@ -17,7 +17,7 @@ Timer = data.StructLayout({"runs": 1, "deadline": TICKS})
 class Timers(wiring.Component):
     """One timer per session. With each tick all are looked at, session 0 first.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         ticks, tick, ticks_drop: timer ticks are waiting; one is taken; all are dropped as no timer runs.
@@ -29,8 +29,9 @@ class Timers(wiring.Component):
     Throughput: a tick takes as many cycles as there are sessions, and two; the next is not taken before.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "ticks": In(1),
@@ -49,7 +50,7 @@ class Timers(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         sessions = self.shape.sessions
-        m.submodules.timers = timers = Table(Timer, sessions)
+        m.submodules.timers = timers = Table(Timer, sessions, sweep=self._sweep)
         m.d.comb += [
             timers.put.eq(self.put),
             timers.put_address.eq(self.put_session),

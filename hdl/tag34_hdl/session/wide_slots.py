@@ -9,7 +9,7 @@ from ..layouts import Shape
 from ..receive.framer import START
 from .message_memory import MessageMemory
 from .owners import current_slot
-from .table import Context, Table
+from .table import Context, Sweep, Table
 
 #: Bits of ``written``: more words than that many bits can say are not told from each other.
 WRITTEN_BITS = 3
@@ -52,7 +52,7 @@ class WideSlots(wiring.Component):
     judged. A piece in which a message begins, and a turn, wait in the last stage for ``go``, which is low until then;
     all others do not.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         go, word, structure: the receive pipeline moves: the piece in its third stage is taken. ``go`` must be low while
@@ -72,8 +72,9 @@ class WideSlots(wiring.Component):
     may). Throughput: one piece per cycle.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         slot, word = shape.slot_bits, word_bits(shape)
         super().__init__(
             {
@@ -198,7 +199,7 @@ class WideSlots(wiring.Component):
         ]
         read_data = []
         for index in range(width):
-            store = MessageMemory(shape.slots << word_bits(shape))
+            store = MessageMemory(shape.slots << word_bits(shape), uneven=shape.sessions > 1)
             m.submodules[f"lane_{index}"] = store
             m.d.comb += [
                 store.write.eq(head_6[index] | tail_6[index]),
@@ -213,7 +214,7 @@ class WideSlots(wiring.Component):
             read_data.append(store.read_data)
         m.d.comb += self.read_data.eq(Cat(read_data))
 
-        m.submodules.starts = starts = BlockMemory(shape.lane_bits, shape.slots)
+        m.submodules.starts = starts = BlockMemory(shape.lane_bits, shape.slots, block=shape.sessions > 1)
         m.d.comb += [
             starts.write.eq(begins_5 & moves),
             starts.write_address.eq(current),
@@ -246,7 +247,7 @@ class WideSlots(wiring.Component):
                 current=current,
                 has_current=has_current,
             )
-            m.submodules.contexts = contexts = Table(context.layout, shape.sessions)
+            m.submodules.contexts = contexts = Table(context.layout, shape.sessions, sweep=self._sweep)
             m.d.comb += [
                 # The session of a turn that waits is looked up as long as it waits.
                 contexts.address.eq(Mux(turn_5, session_5, session_4)),

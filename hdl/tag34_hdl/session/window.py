@@ -5,14 +5,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import EntryState, Shape
-from .table import Table
+from .table import Sweep, Table
 
 
 class Window(wiring.Component):
     """One entry per session and number, at number modulo the window's size (a power of two). Holding and releasing is
     index arithmetic.
 
-    Parameters: ``shape``.
+    Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
     Members:
         session: whose window is read and written.
@@ -21,8 +21,9 @@ class Window(wiring.Component):
         busy: after a reset, while the entries of the time before are being emptied; nothing may be put.
     """
 
-    def __init__(self, shape: Shape):
+    def __init__(self, shape: Shape, sweep: Sweep | None = None):
         self.shape = shape
+        self._sweep = sweep
         super().__init__(
             {
                 "session": In(shape.session_bits),
@@ -38,7 +39,9 @@ class Window(wiring.Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         shape = self.shape
-        m.submodules.entries = entries = Table(shape.window_entry, shape.sessions << shape.window_bits)
+        m.submodules.entries = entries = Table(
+            shape.window_entry, shape.sessions << shape.window_bits, sweep=self._sweep
+        )
         read = Signal(shape.window_entry)
         # A register before the memory: who writes has a long way behind him.
         place = Cat(self.put_place, self.session)

@@ -148,7 +148,7 @@ def take_turns(
             assert lost <= 2 * switches + sum(map(len, frames.values())), "two cycles for a switch, one for a frame"
         for session, model in enumerate(golden):
             ctx.set(framer.counts_session, session)
-            await ctx.tick()
+            await ctx.tick().repeat(3)
             counts = ctx.get(framer.counts)
             assert (counts.bytes, counts.framed, counts.partial) == (model.received, model.framed, model.partial)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tag34_hdl.layouts import IDENT_BITS, Shape
 from tag34_hdl.receive.fields import BEGIN_STRING, OURS, THEIRS
+from tag34_hdl.receive.packer import context_words
 from tag34_hdl.receive.wide_fields import WideFields
 from tag34_sim import hostile
 from tag34_sim.golden import Framer
@@ -65,10 +66,12 @@ class Piece:
     start: int = 0
     body_end: int = 0
     message: bytes | None = None
+    again: bool = False  # a word that has been shown before
 
 
 class Packer:
-    """Streams of sessions as words: pieces that end where the word, the chunk or a message ends."""
+    """Streams of sessions as words: pieces that end where the word, the chunk or a message ends. Behind a turn come the
+    session's last words, for those who look back."""
 
     def __init__(self, streams: Sequence[Stream], width: int, rng: random.Random, *, cut: float, bubble: float):
         self.streams, self.width, self.rng, self.cut, self.bubble = streams, width, rng, cut, bubble
@@ -83,11 +86,21 @@ class Packer:
                 self.session = session
                 yield Piece({"turn": 1, "session": session})
                 yield Piece({"session": session})
+                yield from self.context()
             end = min(len(self.streams[session].data), self.at[session] + size)
             while self.at[session] < end:
                 while self.rng.random() < self.bubble:
                     yield Piece({"data": self.rng.getrandbits(8 * self.width), "session": session})
                 yield self.piece(session, end)
+
+    def context(self) -> Iterator[Piece]:
+        """The words before the session's word at hand, as far as there are any."""
+        width, at = self.width, self.at[self.session] // self.width * self.width
+        words = context_words(width)
+        before = (self.rng.randbytes(words * width) + self.streams[self.session].data[:at])[-words * width :]
+        for place in range(0, words * width, width):
+            data = int.from_bytes(before[place : place + width], "little")
+            yield Piece({"data": data, "full": 1, "session": self.session}, again=True)
 
     def piece(self, session: int, end: int) -> Piece:
         stream, width, at = self.streams[session], self.width, self.at[session]
@@ -162,7 +175,7 @@ class Bench:
             ctx.set(dut.starts, int(stages[2].start != 0))
             ctx.set(dut.start, stages[2].start)
             ctx.set(dut.body_end, stages[2].body_end)
-            ctx.set(dut.full, stages[2].word.get("full", 0))
+            ctx.set(dut.full, stages[2].word.get("full", 0) and not stages[2].again)
             complete, settled = ctx.get(dut.complete), ctx.get(dut.settled)
             shown = ctx.get(dut.fields)
             now = {name: int(getattr(shown[name], "value", shown[name])) for name in names}

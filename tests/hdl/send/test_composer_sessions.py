@@ -134,7 +134,7 @@ def test_numbers_and_idents_are_those_of_the_session(width: int, stall: float, r
             await ctx.tick()
         for session in range(SESSIONS):
             ctx.set(dut.next_out_session, session)
-            await ctx.tick()
+            await ctx.tick().repeat(2)
             left_over.append(from_bcd(ctx.get(dut.next_out)))
 
     left_over: list[int] = []
