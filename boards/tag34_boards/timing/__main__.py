@@ -15,7 +15,7 @@ from .measure import AreaOf, ClockOf, Entry
 from .page import area_tables, clock_table, component_table, goal_lines, markdown, path_table, session_lines
 from .ring import COMPONENTS
 from .route import OPTIONS
-from .synthesis import SCRIPT
+from .synthesis import BEHIND, SCRIPT
 from .targets import AREA_MESSAGE, GOALS, PARTS, SEEDS, SESSIONS, Size, part
 from .tools import NEXTPNR, YOSYS, ToolError, version
 
@@ -119,7 +119,7 @@ def entry_of(clocks: list[ClockOf], areas: list[AreaOf]) -> Entry:
     revision, changed = history.revision(ROOT)
     tools = {name: version(name) for name in (YOSYS, NEXTPNR)}
     options = (*OPTIONS, *(f"{part.name}: {' '.join(part.options)}" for part in PARTS.values() if part.options))
-    return Entry(revision, changed, tools, SCRIPT, options, tuple(clocks), tuple(areas))
+    return Entry(revision, changed, tools, f"{SCRIPT}# {BEHIND}\n", options, tuple(clocks), tuple(areas))
 
 
 def print_entry(entry: Entry) -> None:
