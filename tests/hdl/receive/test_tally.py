@@ -41,7 +41,7 @@ def test_bytes_and_starts_of_sessions_in_turn(rng: random.Random) -> None:
                         starts[session], since = received[session] - 4, 0
                     received[session] += 1
                     await step(ctx, take=1, begins=begins, may_begin=begins or rng.random() < 0.1)
-                elif rng.random() < 0.05:
+                elif rng.random() < 0.01:
                     cleared = rng.randrange(SESSIONS)
                     received[cleared] = 0
                     ctx.set(dut.clear_session, cleared)
