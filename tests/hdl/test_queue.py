@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tag34_hdl.queue import SMALL, RegisteredQueue, queue
+from tag34_hdl.queue import SMALL, queue, quick_queue
 from tests.hdl.bench import simulate
 
 
 @pytest.mark.parametrize("depth", [3, SMALL, SMALL + 1, 200])
-@pytest.mark.parametrize("made", [queue, RegisteredQueue])
+@pytest.mark.parametrize("made", [queue, quick_queue])
 def test_words_come_out_in_order(made: Callable[[int, int], Any], depth: int, rng: random.Random) -> None:
     """Filled, emptied and both at once. A small queue shows a word in the cycle after it came; in a large one it may be
     late by two cycles, but not the first word of an empty one."""

@@ -24,19 +24,6 @@ STATES = ("HUNT", "BEGIN", "TAG 9", "EQUALS", "LENGTH", "BODY", "TRAILER")
 Counts = data.StructLayout({"bytes": OFFSET, "framed": OFFSET, "partial": LENGTH})
 
 
-def show_counts(m: Module, framer: Any, session: Value, at_hand: Any, entry: Any, known: Value) -> None:
-    """Many sessions: ``framer.counts`` of the session that is asked for. Those of ``session`` are ``at_hand``, those of
-    the others come from a table that was asked a cycle ago: ``entry``, if it is ``known``."""
-    bits = framer.shape.session_bits
-    counted, before = Signal(bits), Signal(bits)
-    shown = Signal(Counts)
-    m.d.sync += [counted.eq(framer.counts_session), before.eq(session), shown.eq(at_hand)]
-    with m.If(counted == before):
-        m.d.comb += framer.counts.eq(shown)
-    with m.Elif(known):
-        m.d.comb += framer.counts.eq(entry)
-
-
 class Framer(wiring.Component):
     """Finds messages, checks BodyLength and CheckSum, says where each byte goes.
 

@@ -8,15 +8,16 @@ from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layouts import CYCLE, OFFSET, Frame, Shape
+from ..layouts import CYCLE, LENGTH, OFFSET, Frame, Shape
 from ..session.table import Context, Sweep, Table
 from ..vectors import from_first, pick, up, wire
 from .checksum import START_SUM, reads_as
 from .extent import Extent
-from .framer import START, TRAILER_LENGTH, Counts, show_counts
+from .framer import START, TRAILER_LENGTH, Counts
 from .lanes import below, first_of, lane_of, window
 from .packer import INDEX, Packer
 from .patterns import Patterns
+from .tally import Total
 
 #: What every message's sum begins with: 8=FIX, and the SOH that closes the body.
 FIRST_SUM = (START_SUM + 1) % 256
@@ -58,7 +59,7 @@ class WideFramer(wiring.Component):
         clear: a new connection of a session; ready when quiet (F6), in the second cycle at the earliest. Bytes are
             taken again in the second cycle behind it.
         cycle: the device's cycle counter.
-        counts_session, counts: counts of a session, one cycle later.
+        counts_session, counts: counts of a session, two cycles later; what has just changed shows some cycles later.
 
     Latency: last byte taken to ``frame`` valid, four cycles; five if it stands in the second word that its beat reaches
         into and no beat follows. Throughput: one beat per cycle as long as frames are taken at once, but for a
@@ -433,7 +434,9 @@ class WideFramer(wiring.Component):
         waits = self.stall | (frame.valid & ~frame.ready)
         m.d.sync += [goes.eq(~waits), goes_too.eq(~waits), stops.eq(waits)]
         more_framed = Signal(len(said.length))
-        m.d.sync += [more_framed.eq(Mux(report, said.length, 0)), framed.eq(framed + more_framed)]
+        m.d.sync += more_framed.eq(Mux(report, said.length, 0))
+        if shape.sessions == 1:
+            m.d.sync += framed.eq(framed + more_framed)
 
         # -- Sessions, counts
         context = Context(
@@ -446,7 +449,7 @@ class WideFramer(wiring.Component):
             totals=Cat(totals),
             digits=Cat(digits),
             start_offset=start_offset,
-            framed=framed,
+            **({"framed": framed} if shape.sessions == 1 else {}),
         )
         settled = Signal()
         was_quiet = Signal()
@@ -487,7 +490,9 @@ class WideFramer(wiring.Component):
             m.d.comb += clears.eq(packer.clear)
             m.d.sync += self.counts.eq(at_hand)
         else:
-            self._take_turns(m, context, extent, packer, step & word_2.turn, word_2.session, at_hand, clears)
+            mixed = packer.word.turn | word_2.turn  # what was received is not yet that of the session at hand
+            turn = step & word_2.turn
+            self._take_turns(m, context, extent, packer, turn, word_2.session, at_hand, mixed, more_framed, clears)
         with m.If(clears):
             m.d.comb += extent.load.eq(1)
             m.d.sync += context.load(context.initial)
@@ -502,14 +507,23 @@ class WideFramer(wiring.Component):
         turn: Value,
         other: Value,
         at_hand: Any,
+        mixed: Value,
+        more_framed: Signal,
         clears: Signal,
     ) -> None:
         """Many sessions: what is known of one of them is put away when the next one's turn is at the second stage."""
         sessions = self.shape.sessions
         saved = data.StructLayout({"message": context.layout, "extent": extent.State})
         m.submodules.messages = messages = Table(saved, sessions, sweep=self._sweep)
-        m.submodules.counts = counts = Table(Counts, sessions, host=True, sweep=self._sweep)
+        received = data.StructLayout({"bytes": OFFSET, "partial": LENGTH})
+        m.submodules.received = counts = Table(received, sessions, host=True, sweep=self._sweep)
+        m.submodules.framed = framed = Total(self.shape, self._sweep)
         session = Signal(self.shape.session_bits)  # at the second stage
+        # What has been received is written all the time, but for the cycles in which the host reads it.
+        flushed = Signal()
+        flush = Signal()
+        m.d.comb += flush.eq(~flushed & ~mixed)
+        m.d.sync += flushed.eq(flush)
         with m.If(self.go):
             m.d.sync += self.session.eq(session)
         m.d.comb += [
@@ -518,13 +532,26 @@ class WideFramer(wiring.Component):
             messages.put_entry.extent.eq(extent.saved),
             messages.put_address.eq(session),
             counts.address.eq(self.counts_session),
-            counts.put_address.eq(session),
-            counts.put_entry.eq(at_hand),
+            counts.put.eq(flush | turn | packer.clear),
+            counts.put_address.eq(Mux(packer.clear, self.clear.payload, session)),
+            counts.put_entry.bytes.eq(at_hand.bytes),
+            counts.put_entry.partial.eq(at_hand.partial),
+            counts.forget.eq(packer.clear),
+            framed.next_session.eq(Mux(turn, other, session)),
+            framed.session.eq(session),
+            framed.add.eq(more_framed.any()),
+            framed.amount.eq(more_framed),
+            framed.forget.eq(packer.clear),
+            framed.forget_session.eq(self.clear.payload),
+            framed.host_session.eq(self.counts_session),
+            self.counts.framed.eq(framed.total),
         ]
+        m.d.sync += [self.counts.bytes.eq(counts.entry.bytes), self.counts.partial.eq(counts.entry.partial)]
+        with m.If(~counts.known):
+            m.d.sync += [self.counts.bytes.eq(0), self.counts.partial.eq(0)]
         with m.If(turn):
             m.d.comb += [
                 messages.put.eq(1),
-                counts.put.eq(1),
                 extent.load.eq(1),
                 extent.loaded.eq(Mux(messages.known, messages.entry.extent, 0)),
             ]
@@ -537,9 +564,5 @@ class WideFramer(wiring.Component):
                     messages.put.eq(1),
                     messages.put_address.eq(self.clear.payload),
                     messages.forget.eq(1),
-                    counts.put.eq(1),
-                    counts.put_address.eq(self.clear.payload),
-                    counts.forget.eq(1),
                 ]
         context.take_up(m, turn, messages.entry.message, messages.known)
-        show_counts(m, self, session, at_hand, counts.entry, counts.known)

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import Shape
-from ..queue import RegisteredQueue
+from ..queue import quick_queue
 from ..receive.framer import START
 
 #: What goes along with a byte.
@@ -50,7 +50,7 @@ class Release(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.queue = queue = RegisteredQueue(self.shape.delivery.size, self.shape.slots)
+        m.submodules.queue = queue = quick_queue(self.shape.delivery.size, self.shape.slots)
         # A register before the queue: who pushes has a long way behind him.
         pushed = Signal()
         pushed_delivery = Signal(self.shape.delivery, reset_less=True)

@@ -327,6 +327,7 @@ class Sequencer(wiring.Component):
         operate(t, ours)
         time_out(t)
         if turns:
+            m.d.comb += state.new_top.eq(t.message.seq)
             states.take_up(m, fsm.bits["TAKE UP"])
         fsm.finish()
         teller.finish()
@@ -369,7 +370,7 @@ class Sequencer(wiring.Component):
             for name in ("msg_type", "possdup", "possresend", "new_seq", "new_seq_low", "new_seq_ok"):
                 m.d.comb += entry[name].eq(message[name])
         with m.If(plan.tops):
-            m.d.sync += [state.top.eq(message.seq), state.top_valid.eq(1)]
+            state.raise_top(message.seq)
         with m.If(plan.raises):
             m.d.sync += state.highest.eq(message.seq)
         with m.If(plan.activates):

@@ -9,6 +9,7 @@ from amaranth.lib import data
 
 from tag34.contract import Phase, Policy
 
+from ..block_memory import BlockMemory
 from ..layouts import NUMBER, Shape
 from .expected import Expected
 from .table import Context, Sweep, Table
@@ -57,6 +58,9 @@ class State:
             timer_starts: in this transaction.
         retries: by R14.
         running: the timer should run, by the state of a cycle ago.
+
+    Of many sessions, ``top`` and ``first_begin`` are not loaded: they follow block memory, and are what they should be
+    from the third cycle after on. Until then nobody asks, as a transaction is not over so soon.
     """
 
     def __init__(self, m: Module, shape: Shape, expected: Expected, config: Any):
@@ -81,9 +85,14 @@ class State:
         self.running = Signal()
         timed = config.resend_timeout != 0
         m.d.sync += self.running.eq((self.phase == Phase.ACTIVE) & self.recovery & self.may_request & timed)
+        # Many sessions: what these become, and when.
+        self.new_top = Signal(NUMBER)
+        self.tops = Signal()
+        self.begins = Signal()
         # The first request of a connection has the lowest begin.
-        with m.If(~self.begin_valid):
-            m.d.sync += self.first_begin.eq(expected.value)
+        if shape.sessions == 1:
+            with m.If(~self.begin_valid):
+                m.d.sync += self.first_begin.eq(expected.value)
 
     @property
     def room(self) -> Value:
@@ -95,6 +104,20 @@ class State:
         """As :data:`SessionState`."""
         words = {"expected": self._expected.value}
         return Cat(words.get(name, getattr(self, name, None)) for name, _ in SessionState)
+
+    def raise_top(self, number: Value) -> None:
+        """``number`` is the highest one in the window. (Of many sessions it is what ``new_top`` is anyway.)"""
+        if self._shape.sessions == 1:
+            self._m.d.sync += self.top.eq(number)
+        else:
+            self._m.d.comb += self.tops.eq(1)
+        self._m.d.sync += self.top_valid.eq(1)
+
+    def begin(self) -> None:
+        """A request is taken."""
+        if self._shape.sessions > 1:
+            self._m.d.comb += self.begins.eq(~self.begin_valid)
+        self._m.d.sync += self.begin_valid.eq(1)
 
     def moved(self) -> list[Any]:
         """``expected`` has moved: the timers of the open range start anew (R13a, R14)."""
@@ -143,13 +166,11 @@ class States:
         if sessions == 1:
             return
         self._context = context = Context(
-            top=state.top,
             top_valid=state.top_valid,
             entries=state.entries,
             holding=state.holding,
             end=state.end,
             again_done=state.again_done,
-            first_begin=state.first_begin,
             begin_valid=state.begin_valid,
             timer=state.timer,
             timer_runs=state.timer_runs,
@@ -158,6 +179,19 @@ class States:
         saved = data.StructLayout({"expected": expected.state, "rest": context.layout})
         m.submodules.states = self._states = states = Table(saved, sessions, sweep=sweep)
         m.submodules.shown = self._shown = shown = Table(SessionState, sessions, ports=2, host=True, sweep=sweep)
+        for name, register, written, number in (
+            ("tops", state.top, state.tops, state.new_top),
+            ("first_begins", state.first_begin, state.begins, expected.value),
+        ):
+            m.submodules[name] = kept = BlockMemory(NUMBER, sessions)
+            m.d.comb += [
+                kept.address.eq(self.wanted),
+                kept.enable.eq(~kept.collides),
+                kept.write.eq(written),
+                kept.write_address.eq(session),
+                kept.write_data.eq(number),
+            ]
+            m.d.sync += register.eq(kept.data)
         m.d.comb += [
             self.busy.eq(states.busy),
             states.address.eq(self.wanted),

@@ -141,7 +141,8 @@ class Transaction:
         self.m.d.comb += self.dut.request.valid.eq(1)
         self.fsm.go("REQUEST")
         with self.m.If(self.dut.request.ready):
-            self.m.d.sync += [self.request_end.eq(self.dut.request.payload.end), self.state.begin_valid.eq(1)]
+            self.m.d.sync += self.request_end.eq(self.dut.request.payload.end)
+            self.state.begin()
             with self.m.If(by_r11):
                 self.m.d.sync += self.state.open_range()
             with self.m.If(by_r13a):

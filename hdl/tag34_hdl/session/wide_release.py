@@ -7,6 +7,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..layouts import Shape
+from ..queue import LargeQueue
 from ..receive.framer import START
 from ..receive.lanes import below as lanes_below
 from ..vectors import wire
@@ -97,14 +98,21 @@ class WideRelease(wiring.Component):
             pushed_entry.lane.eq(self.start_lane),
         ]
         # One more than there are slots: an entry on its way to the output takes a place, too.
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=entry.size, depth=shape.slots + 1)
+        queue: Any
+        empty = Signal()
+        if shape.sessions == 1:
+            queue = fifo.SyncFIFOBuffered(width=entry.size, depth=shape.slots + 1)
+            nothing = queue.level == 0
+        else:
+            queue = LargeQueue(width=entry.size, depth=shape.slots + 1)
+            nothing = queue.empty
+        m.submodules.queue = queue
         follows = Signal()  # there is a next one
         following = Signal(entry)
         loads = Signal()  # a message, if there is one, is read from the next cycle on
         missed = Signal()  # what was pushed is not being read already
-        empty = Signal()
         m.d.comb += [
-            empty.eq(queue.level == 0),
+            empty.eq(nothing),
             queue.w_data.eq(pushed_entry),
             queue.w_en.eq(missed & (follows | ~empty)),
             queue.r_en.eq(~follows),

@@ -574,7 +574,7 @@ def test_a_connect_waits_until_all_that_came_before_it_has_been_judged(rng: rand
         ctx.set(dut.command_valid, 0)
         assert not ctx.get(dut.hold_rx)
         await driver.rest()
-        await driver.wait(1)
+        await driver.wait(2)
         assert slots.clears == clears + 1
         assert Phase(ctx.get(dut.state).phase) is Phase.LOGON
 
