@@ -235,6 +235,9 @@ def test_goals_alone(measured: Measured) -> None:
     assert command.main(["--goals"]) == 0
     assert measured.cells == [("LFE5U-25F-6", 1, 1, 5), ("LFE5U-85F-8", 8, 1, 5)]
     assert not command.HISTORY.exists()
+    assert command.main(["--goals", "--record"]) == 0
+    (kept,) = history.load(command.HISTORY)
+    assert {one.width for one in kept.areas} == {1, 8}
 
 
 def test_what_failed_is_not_recorded(measured: Measured, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,6 +88,8 @@ def clocks_and_areas(bench: Bench, options: argparse.Namespace) -> bool:
         options.widths, options.parts, options.seeds, options.sessions = [1], list(PARTS)[:1], 1, [1]
     limited = any((options.widths, options.parts, options.seeds, options.sessions, options.goals))
     widths = options.widths or list(WIDTHS)
+    if options.goals:
+        widths = [width for width in widths if any(width == wanted for _, wanted in GOALS)]
     cells = [
         (part(name), Size(width, count))
         for name in options.parts or list(PARTS)
