@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from amaranth import Cat, ClockDomain, Const, Elaboratable, Fragment, Module, Mux, Signal, Value
+from amaranth import Array, Cat, ClockDomain, Const, Elaboratable, Fragment, Module, Mux, Signal, Value
 from amaranth.asserts import AnyConst, AnySeq, Initial
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Cover, MemoryInstance
@@ -294,3 +294,35 @@ class Queue:
     def has(self, place: int) -> Value:
         """There is an entry at ``place``."""
         return self.age(place) < self.level
+
+    @property
+    def head(self) -> Value:
+        """The first entry, if there is one."""
+        return Array(self.entries)[self.consume]
+
+
+class FirstInRegister:
+    """A :class:`tag34_hdl.queue.RegisteredQueue` inside an opened component, entry by entry; the first one at place 0.
+
+    Parameters and members as of :class:`Queue`.
+    """
+
+    def __init__(self, opened: Opened, path: str, depth: int):
+        self._others = Queue(opened, f"{path}.words", depth)
+        self._is_there = opened.signal(f"{path}.r_rdy")
+        self.head = opened.signal(f"{path}.first")
+        self.level = self._others.level + self._is_there
+        self.entries = [self.head, *self._others.entries]
+
+    @property
+    def whole(self) -> Value:
+        """Level and places fit together, and without a first entry there are no others."""
+        return self._others.whole & (self._is_there | (self._others.level == 0))
+
+    def age(self, place: int) -> Value:
+        """How many entries are in front of the one at ``place``, if there is one."""
+        return self._others.age(place - 1) + 1 if place else Const(0)
+
+    def has(self, place: int) -> Value:
+        """There is an entry at ``place``."""
+        return self._others.has(place - 1) if place else self._is_there

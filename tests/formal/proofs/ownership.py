@@ -12,7 +12,7 @@ from tag34_hdl.layouts import NUMBER, EntryState
 from tag34_hdl.session.release import Release
 from tag34_hdl.session.slots import Slots
 
-from ..harness import Opened, Property, Queue
+from ..harness import FirstInRegister, Opened, Property, Queue
 from .numbers import is_bcd
 from .sequencer import SHAPE, SequencerProof, command, heard, heard_fill
 
@@ -75,7 +75,7 @@ class SlotsInTheCore(SequencerProof):
         self.lemma(~took | self.commits, "taken")
 
         listed = Queue(slots_opened, "list", SHAPE.slots)
-        leaving = Queue(release_opened, "queue", SHAPE.slots)
+        leaving = FirstInRegister(release_opened, "queue", SHAPE.slots)
         pushed = release_opened.signal("pushed")
         waiting: Any = release_opened.signal("pushed_delivery", SHAPE.delivery)
         fresh = slots_opened.signal("fresh")

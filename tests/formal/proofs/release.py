@@ -9,7 +9,7 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.receive.framer import START
 from tag34_hdl.session.release import Release
 
-from ..harness import Opened, Proof, Property, Queue
+from ..harness import FirstInRegister, Opened, Proof, Property
 
 SHAPE = Shape(sessions=2, window=2, hold=1, max_message=64)
 DELIVERY = SHAPE.delivery
@@ -50,7 +50,7 @@ class ReleaseOrder(Proof):
         opened = m.submodules.dut = Opened(dut)
         self.free(dut.push, dut.delivery, dut.deliver.ready, dut.free.ready)
         self.assume((dut.delivery.length >= 8) & (dut.delivery.length <= 64) & (dut.delivery.slot < SHAPE.slots))
-        queue = Queue(opened, "queue", SHAPE.slots)
+        queue = FirstInRegister(opened, "queue", SHAPE.slots)
         pushed = opened.signal("pushed")
         waiting = opened.signal("pushed_delivery", DELIVERY)
 
@@ -74,8 +74,7 @@ class ReleaseOrder(Proof):
             self.lemma(~queue.has(place) | legal, "legal")
         self.lemma(~pushed | ((waiting.length >= 8) & (waiting.length <= 64)), "legal")
 
-        head = Array(queue.entries)[queue.consume]
-        head = data.View(DELIVERY, head)
+        head = data.View(DELIVERY, queue.head)
         offset = opened.signal("offset")
         filled, offered_first = opened.signal("filled"), opened.signal("offered_first")
         stages = []
