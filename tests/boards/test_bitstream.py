@@ -51,8 +51,9 @@ def route_report(mhz: float, asked: float = 50.0) -> str:
 def netlist(board: str) -> str:
     """What Yosys writes, in short."""
     types = ["LUT4"] * 5 + ["CCU2C"] * 2 + ["TRELLIS_FF"] * 3 + ["DP16KD"]
-    cells = {f"cell{index}": {"type": kind} for index, kind in enumerate(types)}
-    return json.dumps({"modules": {board: {"cells": cells}}})
+    of_all = {"connections": {}, "parameters": {"DATA_WIDTH_A": f"{18:032b}"}}
+    cells = {f"cell{index}": {"type": kind, **of_all} for index, kind in enumerate(types)}
+    return json.dumps({"modules": {board: {"cells": cells, "ports": {}}}})
 
 
 Play = Callable[[list[str], Path], None]
