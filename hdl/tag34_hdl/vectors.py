@@ -38,18 +38,14 @@ def down(lanes: Value, by: int) -> Value:
 
 def from_first(m: Module, lanes: Value) -> Value:
     """All lanes from the first bit on."""
-    for step in range(ceil_log2(len(lanes))):
-        lanes = wire(m, lanes)
-        lanes = wire(m, lanes | up(lanes, 1 << step), "since")
-    return lanes
+    lanes = wire(m, lanes)
+    return wire(m, Cat(lanes[: lane + 1].any() for lane in range(len(lanes))), "since")
 
 
 def to_last(m: Module, lanes: Value) -> Value:
     """All lanes up to the last bit."""
-    for step in range(ceil_log2(len(lanes))):
-        lanes = wire(m, lanes)
-        lanes = wire(m, lanes | down(lanes, 1 << step), "until")
-    return lanes
+    lanes = wire(m, lanes)
+    return wire(m, Cat(lanes[lane:].any() for lane in range(len(lanes))), "until")
 
 
 def runs(m: Module, lanes: Value, longest: int) -> list[Value]:
