@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth import Elaboratable, Module, Shape, Signal, Value
+from amaranth import Cat, Elaboratable, Module, Shape, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+
+#: What a block memory holds, but for a ninth bit of each byte; the smallest depth at which it has no ninth bits.
+BLOCK_BITS, DEEP = 16384, 4096
+
+
+def slices(bits: int, depth: int) -> list[int]:
+    """Widths of the parts that a word is cut into, lowest first, so that none is more than one block memory.
+
+    Synthesis would save some block memories by their ninth bits instead: shallow ones, one behind the other, with a
+    choice between them for each bit.
+    """
+    if bits <= 8 or not DEEP <= depth <= BLOCK_BITS:
+        return [bits]
+    widest = BLOCK_BITS // depth
+    return [min(widest, bits - done) for done in range(0, bits, widest)]
 
 
 class UndefinedCollisions:
@@ -55,9 +71,13 @@ class BlockMemory(wiring.Component):
         bits = Shape.cast(shape).width
         self._readers = readers(ports)
         self._granularity = granularity or bits
-        #: The memory, for who looks into it.
         attributes: dict[str, Any] = {"no_rw_check": 1} | ({"ram_style": "block"} if block else {})
-        self.words = memory.Memory(shape=bits, depth=depth, init=init, attrs=attributes)
+        # A memory that is written in parts, or has words to begin with, is never that deep and wide.
+        self._slices = [bits] if granularity or init else slices(bits, depth)
+        #: The parts, lowest first, for who looks into them.
+        self.memories = [
+            memory.Memory(shape=width, depth=depth, init=init, attrs=attributes) for width in self._slices
+        ]
         address = ceil_log2(depth)
         members: dict[str, Any] = {
             "write": In(bits // self._granularity),
@@ -71,26 +91,35 @@ class BlockMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.words = self.words
-        write = self.words.write_port(granularity=self._granularity)
-        m.d.comb += [
-            write.addr.eq(self.write_address),
-            write.data.eq(Value.cast(self.write_data)),
-            write.en.eq(self.write),
-        ]
-        for reader in self._readers:
-            read = self.words.read_port(domain="comb")
-            address, enable, collides = (getattr(self, f"{name}{reader}") for name in ("address", "enable", "collides"))
-            # A block memory's register has no reset.
-            word = Signal(len(read.data), reset_less=True, name=f"word{reader}")
+        several = len(self.memories) > 1
+        write_data = Value.cast(self.write_data)
+        words = {reader: [] for reader in self._readers}
+        start = 0
+        for part, (stored, bits) in enumerate(zip(self.memories, self._slices, strict=True)):
+            m.submodules[f"words_{part}" if several else "words"] = stored
+            write = stored.write_port(granularity=min(self._granularity, bits))
             m.d.comb += [
-                read.addr.eq(address),
+                write.addr.eq(self.write_address),
+                write.data.eq(write_data[start : start + bits]),
+                write.en.eq(self.write),
+            ]
+            start += bits
+            for reader in self._readers:
+                read = stored.read_port(domain="comb")
+                m.d.comb += read.addr.eq(getattr(self, f"address{reader}"))
+                words[reader].append(read.data)
+        for reader in self._readers:
+            address, enable, collides = (getattr(self, f"{name}{reader}") for name in ("address", "enable", "collides"))
+            read_data = Cat(words[reader])
+            # A block memory's register has no reset.
+            word = Signal(len(read_data), reset_less=True, name=f"word{reader}")
+            m.d.comb += [
                 Value.cast(getattr(self, f"data{reader}")).eq(word),
                 collides.eq(self.write.any() & (self.write_address == address)),
             ]
             with m.If(enable):
-                m.d.sync += word.eq(read.data)
+                m.d.sync += word.eq(read_data)
                 if isinstance(platform, UndefinedCollisions):
                     with m.If(collides):
-                        m.d.sync += word.eq(~read.data)
+                        m.d.sync += word.eq(~read_data)
         return m

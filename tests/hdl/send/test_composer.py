@@ -30,7 +30,7 @@ LATENCY = 1
 
 def load_ident(ctx: Any, dut: Composer, session: int, region: int, text: str) -> None:
     """What the host would write byte by byte: an ident and its SOH."""
-    words, width = dut.idents.store.memory.words, dut.shape.width
+    words, width = dut.idents.store.memory.memories[0], dut.shape.width
     for index, byte in enumerate(text.encode("ascii") + b"\x01"):
         address = dut.idents.address_of(session, region, index)
         word, lane = words.data[address // width], address % width
