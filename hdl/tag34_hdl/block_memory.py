@@ -75,9 +75,7 @@ class BlockMemory(wiring.Component):
         # A memory that is written in parts, or has words to begin with, is never that deep and wide.
         self._slices = [bits] if granularity or init else slices(bits, depth)
         #: The parts, lowest first, for who looks into them.
-        self.memories = [
-            memory.Memory(shape=width, depth=depth, init=init, attrs=attributes) for width in self._slices
-        ]
+        self.memories = [memory.Memory(shape=width, depth=depth, init=init, attrs=attributes) for width in self._slices]
         address = ceil_log2(depth)
         members: dict[str, Any] = {
             "write": In(bits // self._granularity),

@@ -21,6 +21,8 @@ from .wide_data import DataBody
 from .wide_ident import Piece, WideIdent
 from .wide_number import WideNumber
 
+#: Cycles from what the host writes of an ident until it is at hand.
+FETCH = 6
 #: Lanes between the same place of two fields, at least: ``43=|43=``.
 APART = 4
 #: Tags whose value may be Y, and what they set.
@@ -263,6 +265,7 @@ class WideFields(wiring.Component):
         header_to = Signal(width)  # the header goes on to these lanes
         wide_to = Signal(width)  # no length field of a data body up to these lanes
         may_enter, enters = Signal(), Signal()
+        fetches = Signal()  # what the host has written of an ident comes to hand
         since_length = Signal(width)
         m.d.comb += [
             since_length.eq(from_first(logic, lengths)),
@@ -270,7 +273,7 @@ class WideFields(wiring.Component):
             may_enter.eq(active & ~starts & ~is_data_body & ~(typed & ~out.is_logon & ~out.is_sequence_reset)),
             enters.eq(go & ~self.back & may_enter & lengths.any()),
             wide_to.eq(Mux(is_data_body, 0, ~since_length)),
-            self.stall.eq(enters | (is_data_body & (body.busy | go))),
+            self.stall.eq(enters | (is_data_body & (body.busy | go)) | fetches),
         ]
 
         # What was found of the message before goes; what is found below stays.
@@ -500,14 +503,20 @@ class WideFields(wiring.Component):
 
         # -- The host's idents, other sessions
         idents = (begin, ours, theirs)
+        # What moves on, or turns, in the cycle behind the write is done with before the memory is asked.
+        fetch = Signal(FETCH)
+        m.d.sync += [fetch.eq(fetch << 1), fetches.eq(self.ident_write | fetch[:-2].any())]
+        with m.If(self.ident_write):
+            m.d.sync += fetch.eq(1)
         for ident in idents:
-            ident.write(m, self.ident_address, self.ident_data, self.ident_write, session_3)
+            ident.write(m, self.ident_address, self.ident_data, self.ident_write)
+            ident.fetch(m, fetch[-3:], session_3)
         if shape.sessions > 1:
             early = {**{number.name: number.run for number in numbers}, **ident_runs}
             late = [
-                *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values(), pending, older),
-                *(msg_type, types, early_type, early_types, *flags.values(), early_end, settled, self.complete),
-                *(differs_8, differs_8_early, *differs.values(), *present.values()),
+                *(active, in_header, is_data_body, typed, found_35, *sought.values(), *live.values()),
+                *(msg_type, types, *flags.values(), settled, self.complete),
+                *(differs_8, *differs.values(), *present.values()),
                 *(type_marks, type_row.past, start_marks, begin_run),
                 *(*seq.state, *new_seq.state, *begin.state, *ours.state, *theirs.state, *body.state),
             ]
@@ -519,10 +528,7 @@ class WideFields(wiring.Component):
                 idents=idents,
                 ident_session=session_3,
                 changes=changes,
-                found_since={
-                    "differs_8": differs_8 | (begin_found & ~pending),
-                    "differs_8_early": differs_8_early | (begin_found & pending),
-                },
+                found_since={"differs_8": differs_8 | begin_found},
             )
         return m
 
@@ -544,13 +550,16 @@ class WideFields(wiring.Component):
         been dealt with, as ``go`` would be 0.
 
         The lanes before the word at hand (``pasts``, and the word in which their bubble has left) need not be kept: the
-        packer shows them again. Until then there is nothing in them, so that no word begins with another session's.
+        packer shows them again. Until then there is nothing in them, so that no word begins with another session's. A
+        message that has begun is no longer ``pending`` then, so what is kept aside for it need not be kept either.
         """
         go = self.go
         for here, past in pasts:
             with m.If(go & here.turn):
                 m.d.sync += [register.eq(0) for register in past]
         gone = Signal()
+        loaded = Signal()  # the last stage's state is the other session's, for the first time
+        m.d.sync += loaded.eq(gone & go)
         with m.If(go):
             m.d.sync += gone.eq(words[2].turn)
             with m.If(words[2].turn):
@@ -578,7 +587,7 @@ class WideFields(wiring.Component):
         kept_rows = table("rows", rows, second, go & third.turn, third.session, session_rows)
         for ident in idents:
             row = ident_session if ident.abrupt else Mux(kept_rows.known, kept_rows.entry[ident.name], 0)
-            ident.take_turns(m, go=go, words=(second, third), row=row)
+            ident.take_turns(m, go=go, words=(second, third), loaded=loaded, row=row)
         messages = table("messages", contexts[1], third, gone & go, ident_session, self.session)
         m.d.comb += [messages.put_entry[name].eq(value) for name, value in found_since.items()]
         with m.If(gone & go):

@@ -153,6 +153,7 @@ class Bench:
                 ctx.set(dut.ident_write, 1)
                 await ctx.tick()
         ctx.set(dut.ident_write, 0)
+        await ctx.tick().until(~dut.stall)
         for _ in range(len(self.peers) + 1):  # tables are swept
             await ctx.tick()
 
@@ -360,6 +361,32 @@ def test_R2_idents_of_all_lengths(width: int, size: int, rng: random.Random) -> 
             pad = (50, "x" * rng.randrange(width))
             messages.append(frame(encode([fields[0], pad, *fields[1:]]), begin_string=one.begin_string))
     run_streams([stream_of([*messages, peer.heartbeat(1)], rng, gaps=0.3)], rng, width, peers=[peer], slow=0.3)
+
+
+@pytest.mark.rule("R2")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_R2_idents_that_are_written_anew(width: int, rng: random.Random) -> None:
+    """The host gives two sessions other idents between two messages, perhaps while their rows are being fetched."""
+    peers = [PEER, Peer("FIX.4.2", "A", "TAG34-LONGER-THAN-A-WORD"), Peer("FIXT.1.1", "PEEP", "T"), PEER]
+    dut = simulation(width, 2)
+    bench = Bench(dut.component, [PEER, PEER], rng, pause=0.3, slow=0.3)
+    judged = []
+
+    async def testbench(ctx: Any) -> None:
+        for peer in peers:
+            bench.peers = [peer, peers[2]]
+            messages = [[one.heartbeat(number + 1) for number in range(4)] for one in (peer, peers[2])]
+            messages[0].insert(0, PEER.heartbeat(1))
+            streams = [stream_of(raws, rng, gaps=0.3) for raws in messages]
+            packer = Packer(streams, width, rng, cut=0.1, bubble=0.1)
+            chunks = [(number % 2, rng.randint(1, 40)) for number in range(100)]
+            # A turn first, as if the lines of the stream before had gone on.
+            packer.session = -1
+            await bench.run(ctx, packer.pieces(chunks))
+            judged.append(bench.judged)
+
+    dut.run(testbench, cycles=100_000)
+    assert judged == [9, 18, 27, 36]
 
 
 @pytest.mark.rule("F2")
