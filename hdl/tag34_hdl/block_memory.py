@@ -10,7 +10,6 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-
 #: What a block memory holds, but for a ninth bit of each byte; the smallest depth at which it has no ninth bits.
 BLOCK_BITS, DEEP = 16384, 4096
 
@@ -91,7 +90,7 @@ class BlockMemory(wiring.Component):
         m = Module()
         several = len(self.memories) > 1
         write_data = Value.cast(self.write_data)
-        words = {reader: [] for reader in self._readers}
+        words: dict[str, list[Value]] = {reader: [] for reader in self._readers}
         start = 0
         for part, (stored, bits) in enumerate(zip(self.memories, self._slices, strict=True)):
             m.submodules[f"words_{part}" if several else "words"] = stored

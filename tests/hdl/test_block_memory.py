@@ -6,10 +6,56 @@ import random
 from typing import Any
 
 import pytest
-from amaranth import Fragment
+from amaranth import Fragment, Shape
 
-from tag34_hdl.block_memory import BlockMemory, UndefinedCollisions
+from tag34_hdl.block_memory import BlockMemory, UndefinedCollisions, slices
 from tests.hdl.bench import simulate
+
+
+@pytest.mark.parametrize(
+    ("bits", "depth", "parts"),
+    [
+        (94, 2048, [94]),  # as wide as synthesis likes
+        (94, 4096, [4] * 23 + [2]),
+        (32, 8192, [2] * 16),
+        (9, 16384, [1] * 9),
+        (8, 4096, [8]),  # no ninth bit to be saved
+        (94, 32768, [94]),  # more than a block for each bit
+    ],
+)
+def test_deep_words_are_cut_for_blocks(bits: int, depth: int, parts: list[int]) -> None:
+    assert slices(bits, depth) == parts
+
+    def widths(**options: Any) -> list[int]:
+        dut = BlockMemory(bits, depth, **options)
+        Fragment.get(dut, None)
+        return [Shape.cast(memory.shape).width for memory in dut.memories]
+
+    assert widths() == parts
+    # What is written in parts, or there at the beginning, stays whole.
+    assert widths(granularity=1) == widths(init=[1]) == [bits]
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_words_that_are_cut_are_written_and_read(undefined: bool, rng: random.Random) -> None:
+    bits, depth = 21, 4096
+    dut = BlockMemory(bits, depth)
+    inside = Fragment.get(dut, UndefinedCollisions()) if undefined else dut
+    places = [rng.randrange(depth) for _ in range(20)]
+    model = dict.fromkeys(places, 0)
+
+    async def testbench(ctx: Any) -> None:
+        ctx.set(dut.enable, 1)
+        for _ in range(300):
+            place, where, word, write = *rng.choices(places, k=2), rng.getrandbits(bits), rng.getrandbits(1)
+            for name, value in (("write_address", where), ("write_data", word), ("write", write), ("address", place)):
+                ctx.set(getattr(dut, name), value)
+            shown = model[place] ^ ((1 << bits) - 1 if undefined and write and place == where else 0)
+            await ctx.tick()
+            assert ctx.get(dut.data) == shown
+            model[where] = word if write else model[where]
+
+    simulate(inside, testbench)
 
 
 @pytest.mark.parametrize("granularity", [None, 8])
