@@ -26,6 +26,10 @@ from tag34.records import Message
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import ADDRESS_BITS
 
+from . import netlist, parts
+from .netlist import UnreadableError
+from .parts import PARTED, divide
+
 TOP = "tag34_core"
 #: The core in its ring of registers (harness.v).
 RING = "tag34_harness"
@@ -97,7 +101,7 @@ _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
 def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog."""
+    """The core as Verilog, in parts that need not be evaluated in every cycle (:mod:`tag34_sim.parts`)."""
     from amaranth._toolchain.yosys import find_yosys
     from amaranth.back import rtlil
 
@@ -109,10 +113,17 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     process = "proc -nomux -norom" if shape.width == 1 else "proc -noopt -nomux -norom"
     script = (
         f"read_rtlil <<rtlil\n{text}\nrtlil",
-        *(process, "memory_collect", "write_verilog -norename -noattr"),
+        *(process, "memory_collect", "flatten", "opt_clean", "write_verilog -norename -noattr"),
     )
     yosys = find_yosys(lambda version: version >= (0, 40))
-    return whole(yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True))
+    text = yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True)
+    # There is one clock; flattened, it has a name for each component.
+    text = whole(re.sub(r"@\(posedge [^)]*\)", "@(posedge clk)", text))
+    try:
+        return divide(text)
+    except UnreadableError:
+        # Another Yosys writes something else; it is simulated as it is.
+        return text
 
 
 def whole(text: str) -> str:
@@ -133,7 +144,8 @@ def content_key(shape: Shape, harness: str) -> str:
         for source in sources:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for module in (__file__, netlist.__file__, parts.__file__):
+        digest.update(Path(module).read_bytes())
     digest.update(packaged("harness.v").encode())
     digest.update(repr((shape, harness, tools())).encode())
     return digest.hexdigest()[:24]
@@ -243,6 +255,8 @@ def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, libra
     parameters = [f"-G{name}={value}" for name, value in {**sizes, "ADDRESS_BITS": ADDRESS_BITS}.items()]
     defines = [f"-D{name}={value}" for name, value in {**sizes, "RECORD_BYTES": contract.RECORD_BYTES}.items()]
     text = source(shape) + packaged("harness.v")
+    if PARTED in text:
+        defines.append("-DPARTS")
     compile_top(RING, text, harness_source(), work, library, parameters=parameters, defines=defines)
 
 
