@@ -9,11 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 #: All bits of a signal.
 ALL = 1 << 30
-KEYWORDS = frozenset("if else begin end case casez endcase default assign always posedge or reg wire".split())
+KEYWORDS = frozenset(
+    [
+        "if",
+        "else",
+        "begin",
+        "end",
+        "case",
+        "casez",
+        "endcase",
+        "default",
+        "assign",
+        "always",
+        "posedge",
+        "or",
+        "reg",
+        "wire",
+    ]
+)
 _NAME = r"\\\S+ |(?<![.\w])[A-Za-z_][\w$]*"
 #: A number, or a signal and the bits of it.
 WORD = re.compile(rf"(\d+'[hbdo][\w?]+)|({_NAME})( ?\[(\d+)(?::(\d+))?\])?")
@@ -80,8 +97,8 @@ class Statement:
 
 @dataclass
 class Signal:
-    """A declared signal: its ``kind`` (input, output, wire, reg), its ``range`` and initial ``value`` as written, "" for
-    none, and the ``words`` of a memory."""
+    """A declared signal: its ``kind`` (input, output, wire, reg), its ``range`` and initial ``value`` as written, ""
+    for none, and the ``words`` of a memory."""
 
     kind: str
     range: str
@@ -116,6 +133,9 @@ class Netlist:
         lines = iter(body.split("\n"))
         for line in lines:
             self._read(line, lines)
+        spoken_of = {part.name for statement in self.statements for part in (*statement.sets, *statement.reads)}
+        if unknown := (spoken_of | {*self.registers, *self.registers.values()}) - set(self.signals):
+            raise UnreadableError(f"not declared: {min(unknown)}")
         self._drop_aliases()
         self._connect()
 
@@ -152,7 +172,8 @@ class Netlist:
     def _read_edge(self, line: str, lines: Iterator[str]) -> None:
         head = "  always @(posedge clk)"
         if line.endswith("begin"):
-            self.memories.append("\n".join([f"{head} begin", *_until(lines, "  end"), "  end"]))
+            inner = list(_until(lines, "  end"))
+            self.memories.append("\n".join([f"{head} begin", *(self._one_write(inner) or inner), "  end"]))
             return
         then = next(lines)
         match = re.match(rf"    ({_NAME}) +<= ({_NAME}) *;$", then)
@@ -162,6 +183,31 @@ class Netlist:
             self.memories.append(f"{head}\n{then}")
         else:
             self.memories.append("\n".join([head, then, next(lines)]))
+
+    def _one_write(self, lines: list[str]) -> list[str] | None:
+        """Writes of bytes of a word, each under its own condition, as one write of the word, which a simulator asks for
+        once; None, if it is something else."""
+        writes = []
+        for condition, then in zip(lines[::2], lines[1::2], strict=False):
+            asked = re.match(r"    if \((.*)\)$", condition)
+            write = re.match(r"      (\S+ \[.*\])\[(\d+):(\d+)\] <= (.*);$", then)
+            if not asked or not write:
+                return None
+            writes.append((asked[1], write[1], int(write[2]), int(write[3]), write[4]))
+        if len(writes) < 2 or len(lines) != 2 * len(writes) or len({word for _, word, *_ in writes}) > 1:
+            return None
+        # From the top: the bytes must be all of the word, or there is nothing to put between them.
+        writes.sort(key=lambda write: -write[2])
+        word = writes[0][1]
+        width = self.signals[bits(word)[0].name].width
+        edges = [width, *(low for *_, low, _ in writes)]
+        if edges[-1] or any(write[2] + 1 != edge for write, edge in zip(writes, edges, strict=False)):
+            return None
+        parts = (f"({asked}) ? {value} : {word}[{high}:{low}]" for asked, _, high, low, value in writes)
+        return [
+            f"    if ({' | '.join(f'({asked})' for asked, *_ in writes)})",
+            f"      {word} <= {{{', '.join(parts)}}};",
+        ]
 
     def _drop_aliases(self) -> None:
         """Have everybody read what a wire stands for instead of the wire."""
@@ -221,7 +267,10 @@ class Netlist:
         self.looked_at |= {name for name, signal in self.signals.items() if signal.kind == "output"}
         becomes = {bits(f"{then} ")[0].name for then in self.registers.values()}
         live = self.behind(index for name in self.looked_at | becomes for index in self.setters.get(name, ()))
-        order = TopologicalSorter(dict(enumerate(self.needs))).static_order()
+        try:
+            order = list(TopologicalSorter(dict(enumerate(self.needs))).static_order())
+        except CycleError as error:
+            raise UnreadableError(f"a loop: {self.statements[error.args[1][0]].text}") from None
         self.order = [index for index in order if index in live]
         self.setters = {name: [index for index in found if index in live] for name, found in self.setters.items()}
         self.users: list[set[int]] = [set() for _ in self.statements]

@@ -27,13 +27,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import reduce
+from operator import or_
 
-from .netlist import WORD, Netlist, Statement, UnreadableError, bits, written
+from .netlist import WORD, Netlist, Statement, bits, written
 
 #: How Verilog in parts begins; the number of parts follows.
 PARTED = "`define PARTS"
-#: Components that are parts; what is in a part cannot be in one that follows.
-COMPONENTS = ("clock", "timers", "composer", "sequencer.expected", "sequencer.preparation", "sequencer")
+#: Registers of components that are parts; what is in a part cannot be in one that follows.
+COMPONENTS = (
+    *("clock.*", "timers.*", "composer.*", "sequencer.expected.*", "sequencer.preparation.*", "sequencer.*"),
+    "registers.reads_*",
+)
 #: Registers whose conditions seldom hold.
 RARE = (
     *("data.framer.extent.near", "data.framer.extent.digits", "data.framer.back_far"),
@@ -85,17 +91,27 @@ def conditions(netlist: Netlist, register: str) -> tuple[str, ...]:
 def counting(netlist: Netlist) -> set[str]:
     """Registers that change in nearly every cycle, whatever happens: counters that nothing stops, and what only copies
     them; with these, all that read them."""
-    reads: dict[str, set[str]] = {}
-    for register in netlist.registers:
-        logic = netlist.behind(netlist.setting([netlist.becomes(register)]))
-        found = {part.name for index in logic for part in netlist.statements[index].reads}
-        reads[register] = {name for name in found if name in netlist.registers or name in netlist.signals} - set(
-            netlist.setters
-        )
-    free = {name for name, read in reads.items() if read - {"rst"} == {name} and not conditions(netlist, name)}
-    while more := {name for name, read in reads.items() if name not in free and read - {"rst"} and read - {"rst"} <= free}:
-        free |= more
-    return {name for name, read in reads.items() if read & free}
+    # What a statement reads in the end, through others: a bit for each signal that no statement sets.
+    bit: dict[str, int] = {"rst": 0}
+    reach: dict[int, int] = {}
+    for index in netlist.order:
+        reach[index] = 0
+        for need in netlist.needs[index]:
+            reach[index] |= reach[need]
+        for part in netlist.statements[index].reads:
+            if part.name not in netlist.setters:
+                reach[index] |= bit.setdefault(part.name, 1 << len(bit))
+    reads = {
+        name: reduce(or_, (reach[index] for index in netlist.setting([netlist.becomes(name)])), 0)
+        for name in netlist.registers
+    }
+    free = {name for name, read in reads.items() if read and read == bit.get(name) and not conditions(netlist, name)}
+    while True:
+        counters = reduce(or_, (bit.get(name, 0) for name in free), 0)
+        copies = {name for name, read in reads.items() if read and not read & ~counters} - free
+        if not copies:
+            return {name for name, read in reads.items() if read & counters}
+        free |= copies
 
 
 def find(netlist: Netlist, components: Sequence[str], rare: Sequence[str]) -> list[Part]:
@@ -109,7 +125,7 @@ def find(netlist: Netlist, components: Sequence[str], rare: Sequence[str]) -> li
     parts: list[Part] = []
     taken: set[int] = set()
     for component in components:
-        part = Part({name for name in left if plain(name).startswith(f"{component}.")}, "")
+        part = Part({name for name in left if fnmatchcase(plain(name), component)}, "")
         _fill(netlist, part, taken | by_memory)
         parts.append(part)
         taken |= part.statements
@@ -131,24 +147,20 @@ def _fill(netlist: Netlist, part: Part, others: set[int]) -> None:
     """Give a part all that nobody else needs, and take what it cannot have."""
     while True:
         part.statements = _needed_only_by(netlist, part.registers, others)
-        whole = {
-            name for name in part.registers if netlist.setting([netlist.becomes(name)]) & part.statements
-        }
+        whole = {name for name in part.registers if netlist.setting([netlist.becomes(name)]) & part.statements}
         if whole == part.registers:
             return
         part.registers = whole
 
 
 def _needed_only_by(netlist: Netlist, registers: set[str], others: set[int]) -> set[int]:
-    outside = netlist.looked_at | {
-        netlist.becomes(name) for name in netlist.registers if name not in registers
-    }
+    outside = netlist.looked_at | {netlist.becomes(name) for name in netlist.registers if name not in registers}
     refused = set(others)
     while True:
         found: set[int] = set()
         for index in reversed(netlist.order):
-            sets = {part.name for part in netlist.statements[index].sets}
-            if index not in refused and not sets & outside and netlist.users[index] <= found:
+            alone = index not in refused and netlist.users[index] <= found
+            if alone and outside.isdisjoint(part.name for part in netlist.statements[index].sets):
                 found.add(index)
         # A signal is set in one place: all of it is in the part or nothing.
         split = {
@@ -186,7 +198,9 @@ def _write(netlist: Netlist, parts: Sequence[Part]) -> Iterator[str]:
     yield f"  output [{len(parts) - 1}:0] awake;"
     for name, signal in netlist.signals.items():
         variable = name in blocks or signal.words or (name in netlist.registers and name not in part_of)
-        kind = signal.kind if signal.kind in ("input", "output") else "reg" if variable or signal.kind == "reg" else "wire"
+        kind = (
+            signal.kind if signal.kind in ("input", "output") else "reg" if variable or signal.kind == "reg" else "wire"
+        )
         if name in part_of:
             kind = "wire"
         value = signal.value if kind == "reg" else ""

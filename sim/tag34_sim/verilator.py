@@ -100,8 +100,8 @@ _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?:    .*\n)*?  end\n", re.MULTI
 _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
-def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog, in parts that need not be evaluated in every cycle (:mod:`tag34_sim.parts`)."""
+def verilog(shape: Shape, name: str = TOP, passes: Sequence[str] = ()) -> str:
+    """The core as Verilog; ``passes``, of Yosys, at the end."""
     from amaranth._toolchain.yosys import find_yosys
     from amaranth.back import rtlil
 
@@ -113,16 +113,20 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     process = "proc -nomux -norom" if shape.width == 1 else "proc -noopt -nomux -norom"
     script = (
         f"read_rtlil <<rtlil\n{text}\nrtlil",
-        *(process, "memory_collect", "flatten", "opt_clean", "write_verilog -norename -noattr"),
+        *(process, "memory_collect", *passes, "write_verilog -norename -noattr"),
     )
     yosys = find_yosys(lambda version: version >= (0, 40))
-    text = yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True)
+    return whole(yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True))
+
+
+def verilog_in_parts(shape: Shape) -> str:
+    """The core as Verilog whose parts are evaluated only when they can change (:mod:`tag34_sim.parts`); as one, if it
+    is not as Yosys is known to write it."""
     # There is one clock; flattened, it has a name for each component.
-    text = whole(re.sub(r"@\(posedge [^)]*\)", "@(posedge clk)", text))
+    text = re.sub(r"@\(posedge [^)]*\)", "@(posedge clk)", verilog(shape, passes=("flatten", "opt_clean")))
     try:
         return divide(text)
     except UnreadableError:
-        # Another Yosys writes something else; it is simulated as it is.
         return text
 
 
@@ -204,7 +208,7 @@ def harness_source() -> str:
 def build(shape: Shape) -> Path:
     """The shared library for ``shape``, built if it is not in the cache. Raises BuildError."""
     name = f"core-{content_key(shape, harness_source())}"
-    return cached(name, lambda work, library: compile_core(shape, verilog, work, library))
+    return cached(name, lambda work, library: compile_core(shape, verilog_in_parts, work, library))
 
 
 def writable_cache() -> Path:
