@@ -133,6 +133,9 @@ struct Core {
     // Both edges of the harness's clock are rising edges of the core's (verilator.py sees to it): what was set is what the core has now.
     void edge() {
         top.clk = !top.clk;
+#ifdef PARTS
+        top.wake ^= top.awake;
+#endif
         top.eval();
     }
     bool chance(unsigned of256) {

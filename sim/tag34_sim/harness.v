@@ -1,5 +1,6 @@
 // A ring of registers around the core: what the harness sets is what the core sees from the next edge on. Nothing that comes from outside goes
-// into logic, so one evaluation per cycle settles everything (harness.cpp).
+// into logic, so one evaluation per cycle settles everything (harness.cpp). A core in parts (parts.py) has an edge of wake for each of them, if it is
+// awake.
 module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RECORD_BITS = 1, ADDRESS_BITS = 1) (
   input clk, input next_rst,
   input next_rx_valid, input [8*WIDTH-1:0] next_rx_data, input [COUNT_BITS-1:0] next_rx_count, input [SESSION_BITS-1:0] next_rx_session,
@@ -15,6 +16,9 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   output tx_valid, output [8*WIDTH-1:0] tx_data, output [COUNT_BITS-1:0] tx_count, output tx_last,
   output [SESSION_BITS-1:0] tx_session,
   output records_valid, output [RECORD_BITS-1:0] records,
+`ifdef PARTS
+  input [`PARTS-1:0] wake, output [`PARTS-1:0] awake,
+`endif
   output [31:0] read_data, output ready, output idle
 );
   localparam BEAT = 8 * WIDTH + COUNT_BITS + SESSION_BITS + 1;
@@ -43,6 +47,9 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
 
   tag34_core core (
     .clk(clk), .rst(rst),
+`ifdef PARTS
+    .wake(wake), .awake(awake),
+`endif
     .rx__valid(rx_valid), .rx__payload(rx), .rx__ready(rx_ready),
     .send_body__valid(body_valid), .send_body__payload(body), .send_body__ready(body_ready),
     .send_header__valid(header_valid), .send_header__payload(header), .send_header__ready(header_ready),

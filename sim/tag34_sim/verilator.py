@@ -26,6 +26,10 @@ from tag34.records import Message
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import ADDRESS_BITS
 
+from . import netlist, parts
+from .netlist import UnreadableError
+from .parts import PARTED, divide
+
 TOP = "tag34_core"
 #: The core in its ring of registers (harness.v).
 RING = "tag34_harness"
@@ -96,8 +100,8 @@ _INITIAL_BLOCK = re.compile(r"^  initial begin\n(?:    .*\n)*?  end\n", re.MULTI
 _ZERO_WORD = re.compile(r"^    \S+ ?\[\d+\] = \d+'h0+;\n", re.MULTILINE)
 
 
-def verilog(shape: Shape, name: str = TOP) -> str:
-    """The core as Verilog."""
+def verilog(shape: Shape, name: str = TOP, passes: Sequence[str] = ()) -> str:
+    """The core as Verilog; ``passes``, of Yosys, at the end."""
     from amaranth._toolchain.yosys import find_yosys
     from amaranth.back import rtlil
 
@@ -109,10 +113,21 @@ def verilog(shape: Shape, name: str = TOP) -> str:
     process = "proc -nomux -norom" if shape.width == 1 else "proc -noopt -nomux -norom"
     script = (
         f"read_rtlil <<rtlil\n{text}\nrtlil",
-        *(process, "memory_collect", "write_verilog -norename -noattr"),
+        *(process, "memory_collect", *passes, "write_verilog -norename -noattr"),
     )
     yosys = find_yosys(lambda version: version >= (0, 40))
     return whole(yosys.run(["-q", "-"], "\n".join(script), ignore_warnings=True))
+
+
+def verilog_in_parts(shape: Shape) -> str:
+    """The core as Verilog whose parts are evaluated only when they can change (:mod:`tag34_sim.parts`); as one, if it
+    is not as Yosys is known to write it."""
+    # There is one clock; flattened, it has a name for each component.
+    text = re.sub(r"@\(posedge [^)]*\)", "@(posedge clk)", verilog(shape, passes=("flatten", "opt_clean")))
+    try:
+        return divide(text)
+    except UnreadableError:
+        return text
 
 
 def whole(text: str) -> str:
@@ -133,7 +148,8 @@ def content_key(shape: Shape, harness: str) -> str:
         for source in sources:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    for module in (__file__, netlist.__file__, parts.__file__):
+        digest.update(Path(module).read_bytes())
     digest.update(packaged("harness.v").encode())
     digest.update(repr((shape, harness, tools())).encode())
     return digest.hexdigest()[:24]
@@ -192,7 +208,7 @@ def harness_source() -> str:
 def build(shape: Shape) -> Path:
     """The shared library for ``shape``, built if it is not in the cache. Raises BuildError."""
     name = f"core-{content_key(shape, harness_source())}"
-    return cached(name, lambda work, library: compile_core(shape, verilog, work, library))
+    return cached(name, lambda work, library: compile_core(shape, verilog_in_parts, work, library))
 
 
 def writable_cache() -> Path:
@@ -243,6 +259,8 @@ def compile_core(shape: Shape, source: Callable[[Shape], str], work: Path, libra
     parameters = [f"-G{name}={value}" for name, value in {**sizes, "ADDRESS_BITS": ADDRESS_BITS}.items()]
     defines = [f"-D{name}={value}" for name, value in {**sizes, "RECORD_BYTES": contract.RECORD_BYTES}.items()]
     text = source(shape) + packaged("harness.v")
+    if PARTED in text:
+        defines.append("-DPARTS")
     compile_top(RING, text, harness_source(), work, library, parameters=parameters, defines=defines)
 
 

@@ -1,0 +1,241 @@
+"""Parts of the simulated core are evaluated only when they can change: nothing else may come of it than without."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tag34_hdl.layouts import Shape
+from tag34_sim import verilator
+from tag34_sim.messages import Field, Peer
+from tag34_sim.netlist import Netlist, UnreadableError
+from tag34_sim.parts import COMPONENTS, PARTED, RARE, conditions, counting, divide, find, plain
+from tag34_sim.sim_device import SimDevice
+from tag34_sim.verilator import Counts, VerilatedCore
+from tests.sim.compiler import needs_compiler
+
+PEER = Peer()
+
+#: As Yosys writes a flattened design: a counter in a component, what copies a cycle counter, and a register that holds.
+SMALL = r"""
+module top(clk, rst, go, seen);
+  input clk;
+  wire clk;
+  input rst;
+  wire rst;
+  input go;
+  wire go;
+  output [3:0] seen;
+  wire [3:0] seen;
+  wire \part$2.on ;
+  reg [3:0] \part$2.next ;
+  reg [3:0] \part$2.count  = 4'h5;
+  wire [3:0] \part$2.sum ;
+  wire [3:0] \part$2.shared ;
+  reg [3:0] cycle = 4'h0;
+  wire [3:0] later;
+  reg [3:0] \part$2.stamp  = 4'h0;
+  wire [3:0] copied;
+  reg [3:0] \other.kept  = 4'h0;
+  reg [3:0] \other.then ;
+  assign \part$2.on  = go;
+  assign \part$2.sum  = \part$2.count  + 4'h1;
+  assign \part$2.shared  = \part$2.count  ^ 4'h3;
+  assign later = cycle + 4'h1;
+  assign copied = cycle | 4'h1;
+  assign seen = \part$2.shared  ^ \other.kept  ^ \part$2.stamp ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \part$2.next  = \part$2.count ;
+    if (\part$2.on ) begin
+      \part$2.next  = \part$2.sum ;
+    end
+    if (rst) begin
+      \part$2.next  = 4'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$1 ) begin end
+    \other.then  = \other.kept ;
+    if (\part$2.shared [1]) begin
+      \other.then  = later;
+    end
+  end
+  always @(posedge clk)
+    \part$2.count  <= \part$2.next ;
+  always @(posedge clk)
+    cycle <= later;
+  always @(posedge clk)
+    \part$2.stamp  <= copied;
+  always @(posedge clk)
+    \other.kept  <= \other.then ;
+endmodule
+"""
+
+
+def test_a_part_has_what_only_its_registers_need() -> None:
+    netlist = Netlist(SMALL)
+    (part,) = find(netlist, ["part.*"], [])
+    assert part.registers == {"\\part$2.count"}
+    sets = {one.name for index in part.statements for one in netlist.statements[index].sets}
+    assert sets == {"\\part$2.next", "\\part$2.sum"}  # others look at what is shared
+
+
+def test_what_reads_a_counter_that_nothing_stops_is_in_no_part() -> None:
+    assert counting(Netlist(SMALL)) == {"cycle", "\\part$2.stamp", "\\other.kept"}
+
+
+def test_a_register_holds_unless_a_condition_is_met() -> None:
+    netlist = Netlist(SMALL)
+    assert conditions(netlist, "\\other.kept") == ("(\\part$2.shared [1])",)
+    assert conditions(netlist, "\\part$2.count") == ("(go )", "(rst)")
+    assert conditions(netlist, "cycle") == ()
+    moved = SMALL.replace("\\other.then  = \\other.kept ;", "\\other.then  = 4'h0;")
+    assert conditions(Netlist(moved), "\\other.kept") == ()
+
+
+def test_a_part_wakes_for_each_input_and_while_it_moves() -> None:
+    text = divide(SMALL, ["part.*"], [])
+    assert text.startswith(f"{PARTED} 1\nmodule top(clk, rst, go, seen, wake, awake);")
+    copies = text.split("@(edge wake[0]) begin\n")[1].split("  end")[0]
+    named = {name.strip(): copy for copy, name in re.findall(r"    (\w+) <= (.*);", copies) if name != "1"}
+    assert set(named) == {"go", "rst", "\\part$2.count"}
+    awake = re.search(r"assign awake\[0\] = (.*);", text)
+    moved = re.search(r"wire moved_0 .* = (.*);", text)
+    assert awake is not None
+    assert moved is not None
+    assert f"(go != {named['go']} )" in awake[1]
+    assert f"(rst != {named['rst']} )" in awake[1]
+    count = "\\part$2.count"
+    assert f"({count}  != {named[count]} )" in moved[1]
+    assert "begun_0 ?" not in text  # its reset makes of it what it is at first
+
+
+def test_a_first_value_that_no_reset_makes_is_there_until_the_first_edge() -> None:
+    text = divide(SMALL.replace("count  = 4'h5", "count  = 4'h6"), ["part.*"], [])
+    assert re.search(r"assign \\part\$2.count += begun_0 \? \\part\$2.next +: 4'h6;", text)
+
+
+def test_without_a_part_nothing_changes() -> None:
+    assert divide(SMALL, ["nobody.*"], []) == SMALL
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  assign later = cycle + 4'h1;", "  assert(go);"),
+        ("  assign later = cycle + 4'h1;", "  assign later = nowhere;"),
+        ("assign copied = cycle | 4'h1;", "assign copied = seen & 4'h1;\n  assign \\part$2.shared  = copied ^ 4'h1;"),
+        ("  end\nendmodule", "endmodule"),
+        ("module top", "macromodule top"),
+    ],
+)
+def test_what_is_not_understood_is_said(old: str, new: str) -> None:
+    text = SMALL.replace("\nendmodule", "\n  always @* begin\n  end\nendmodule")
+    assert old in text
+    with pytest.raises(UnreadableError):
+        divide(text.replace(old, new), ["part.*"], [])
+
+
+@pytest.mark.parametrize("width", [1, 2, 4, 8])
+def test_the_core_is_in_parts(width: int) -> None:
+    text = verilator.verilog(Shape(width=width), passes=("flatten",))
+    netlist = Netlist(text)
+    found = {plain(name) for part in find(netlist, COMPONENTS, RARE) for name in part.registers}
+    assert {name.split(".")[0] for name in found} >= {"clock", "timers", "composer", "sequencer", "registers"}
+    assert width == 1 or found >= set(RARE)  # a name that is gone would cost speed
+    assert not any(plain(name) in found for name in counting(netlist))
+
+
+class Pair:
+    """A core in parts and one that is not: what is done to one is done to the other."""
+
+    def __init__(self, shape: Shape, monkeypatch: pytest.MonkeyPatch):
+        name = f"whole-{verilator.content_key(shape, verilator.harness_source())}"
+        one = verilator.cached(
+            name, lambda work, library: verilator.compile_core(shape, verilator.verilog, work, library)
+        )
+        parted = VerilatedCore(shape)
+        monkeypatch.setattr(verilator, "build", lambda _: one)
+        self.cores = (parted, VerilatedCore(shape))
+        for device in map(SimDevice, self.cores):
+            for session in range(shape.sessions):
+                device.configure(session, PEER.config())
+                device.connect(session)
+
+    def all(self, call: str, *arguments: object) -> object:
+        """The same answer of both."""
+        one, other = (getattr(core.library, f"tag34_{call}")(core.handle, *arguments) for core in self.cores)
+        assert one == other, (call, arguments)
+        return one
+
+    def outputs(self) -> int:
+        """All that came out of both is the same, to the cycle; how many bytes."""
+        seen = []
+        for core in self.cores:
+            size, counts = ctypes.c_size_t(), Counts()
+            taken: list[object] = []
+            for what in range(7):
+                at = core.library.tag34_output(core.handle, what, ctypes.byref(size))
+                taken.append(ctypes.string_at(at, size.value) if size.value else b"")
+            core.library.tag34_clear(core.handle)
+            core.library.tag34_counts(core.handle, ctypes.byref(counts))
+            seen.append((*taken, bytes(counts), core.library.tag34_cycle_count(core.handle)))
+        assert seen[0] == seen[1]
+        return sum(len(part) for part in seen[0][:7])
+
+
+def operations(rng: random.Random, sessions: int) -> Iterator[tuple[object, ...]]:
+    """What a host and its peers do to a core, and what they should not."""
+    numbers = [0] * sessions
+    while True:
+        session, dice = rng.randrange(sessions), rng.random()
+        if dice < 0.45:
+            numbers[session] += rng.choice([1, 1, 1, 1, 1, 2, -1])
+            kind = rng.choice(["8", "8", "0", "1", "2", "4", "5", "A"])
+            bodies: dict[str, list[Field]] = {
+                "1": [(112, "T")],
+                "2": [(7, 1), (16, 0)],
+                "4": [(123, "Y"), (36, numbers[session] + rng.randrange(-1, 4))],
+                "A": [(98, 0), (108, 30)],
+            }
+            body = bodies.get(kind, [(58, "x" * rng.randrange(80))])
+            data = bytearray(PEER.message(kind, max(1, numbers[session]), body))
+            if rng.random() < 0.05:
+                data[rng.randrange(len(data))] = rng.choice(b"\x01=0")
+            at = rng.choice([len(data), rng.randrange(len(data)), rng.randrange(9)])
+            for piece in (bytes(data[:at]), bytes(data[at:])):
+                yield "receive", session, piece, len(piece)
+        elif dice < 0.55:
+            text = b"58=" + bytes(rng.choices(b"abc", k=rng.choice([0, 5, 200]))) + b"\x01"
+            yield "send", session, ord("D"), rng.random() < 0.2, rng.randrange(1, 9), text, len(text)
+        elif dice < 0.65:
+            yield "read", rng.randrange(64)
+        elif dice < 0.70:
+            yield "write", rng.randrange(64), rng.choice([1, 2, 5, rng.randrange(1 << 32)])
+        elif dice < 0.73:
+            yield "stalls", rng.randrange(1 << 30), *rng.choice([(0, 0), (0, 0), (60, 0), (0, 90), (200, 240)])
+        elif dice < 0.735:
+            yield ("reset",)
+            numbers = [0] * sessions
+        else:
+            yield "run", rng.choice([1, 3, 10, 50, 400])
+
+
+@needs_compiler
+@pytest.mark.parametrize(("width", "sessions"), [(1, 4), (8, 1)])
+def test_a_core_in_parts_does_the_same_in_each_cycle(
+    width: int, sessions: int, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = Pair(Shape(width=width, sessions=sessions), monkeypatch)
+    moved = 0
+    for count, operation in enumerate(operations(rng, sessions)):
+        pair.all(*operation)  # type: ignore[arg-type]
+        moved += pair.outputs()
+        if count > 1000 and pair.cores[0].cycles > 50_000:
+            break
+    assert moved > 1000
