@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from tag34 import contract
 
+from .. import bcd
 from ..block_memory import BlockMemory
 from ..layouts import IDENT_BITS, MAX_SEQ_BCD, NUMBER, MessageByte, Shape
 from ..session.table import Context, Sweep, Table
@@ -14,6 +15,8 @@ from ..session.table import Context, Sweep, Table
 BEGIN_STRING, OURS, THEIRS = range(3)
 
 TAG_DIGITS = 4
+#: Of a length field, that is believed.
+LENGTH_DIGITS = 6
 
 
 def tag_code(tag: int) -> int:
@@ -119,13 +122,11 @@ class Fields(wiring.Component):
 
         # Data fields.
         pairs = sorted(contract.DATA_FIELDS.items())
-        length = Signal(20)
+        left = number[: 4 * LENGTH_DIGITS]  # after a length field: bytes of the data field still to come
         length_digits = Signal(3)  # 7: more than six, or none to believe
         announced = Signal(len(pairs))
         length_tag = Signal(len(pairs))
         is_data = Signal()
-        length_left = Signal(20)  # of the length field just before
-        data_left = Signal(20)
         m.d.comb += is_data.eq((announced & Cat(is_tag(data_tag) for _, data_tag in pairs)).any())
 
         # Ident memory: the address shown is that of the byte which comes next.
@@ -218,15 +219,12 @@ class Fields(wiring.Component):
                             in_header.eq(still_header),
                             first.eq(1),
                             is_y.eq(0),
-                            number.eq(0),
                             low.eq(0),
                             number_bad.eq(0),
                             type_place.eq(0),
-                            length.eq(0),
                             length_digits.eq(0),
                             length_tag.eq(Cat(is_tag(length_tag_) for length_tag_, _ in pairs)),
                             announced.eq(0),
-                            data_left.eq(length_left),
                             value_ok.eq(1),
                         ]
                         for tag_number, place in places.items():
@@ -236,9 +234,10 @@ class Fields(wiring.Component):
                                 m.d.sync += found[tag_number].eq(1)
                         # 49 or 56, by the bit that tells them apart: of other fields it does not matter.
                         m.d.comb += ident_next.eq(Mux(tag[0], THEIRS << IDENT_BITS, OURS << IDENT_BITS))
-                        with m.If(is_data & (length_left != 0)):
+                        with m.If(is_data):
                             m.next = "DATA"
                         with m.Else():
+                            m.d.sync += number.eq(0)
                             m.next = "VALUE"
                     with m.Elif(is_soh):
                         # A field without `=` is no header field.
@@ -282,9 +281,9 @@ class Fields(wiring.Component):
                                     out.is_sequence_reset.eq(single & (out.msg_type[:8] == ord("4"))),
                                     out.is_resend_request.eq(single & (out.msg_type[:8] == ord("2"))),
                                 ]
-                        with m.If((length_digits != 0) & (length_digits != 7)):
+                        with m.If((length_digits != 0) & (length_digits != 7) & (left != 0)):
                             # The data field that may follow is passed over by this length.
-                            m.d.sync += [announced.eq(length_tag), length_left.eq(length)]
+                            m.d.sync += announced.eq(length_tag)
                         m.d.sync += new_tag()
                         m.next = "TAG"
                     with m.Else():
@@ -292,8 +291,7 @@ class Fields(wiring.Component):
                         m.d.sync += [number.eq(Cat(digit, number)), low.eq((low << 3) + (low << 1) + digit)]
                         with m.If(~is_digit | (number[-4:] != 0)):
                             m.d.sync += number_bad.eq(1)
-                        m.d.sync += length.eq((length << 3) + (length << 1) + digit)
-                        with m.If(~is_digit | (length_digits >= 6)):
+                        with m.If(~is_digit | (length_digits >= LENGTH_DIGITS)):
                             m.d.sync += length_digits.eq(7)
                         with m.Else():
                             m.d.sync += length_digits.eq(length_digits + 1)
@@ -316,8 +314,8 @@ class Fields(wiring.Component):
 
             with m.State("DATA"):
                 with m.If(take):
-                    m.d.sync += data_left.eq(data_left - 1)
-                    with m.If(data_left == 1):
+                    m.d.sync += left.eq(bcd.decrement(left))
+                    with m.If(left == 1):
                         m.next = "VALUE"
                 restarted()
         m.d.sync += is_value.eq(take & fsm.ongoing("VALUE"))
@@ -347,12 +345,9 @@ class Fields(wiring.Component):
                 low=low,
                 number_bad=number_bad,
                 type_place=type_place,
-                length=length,
                 length_digits=length_digits,
                 announced=announced,
                 length_tag=length_tag,
-                length_left=length_left,
-                data_left=data_left,
                 ident=ident,
                 begin_ok=begin_ok,
                 value_ok=value_ok,
