@@ -77,6 +77,7 @@ class Fields(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
+        many = self.shape.sessions > 1
         out = self.fields
         byte = self.byte.data
         is_soh = self.byte.soh
@@ -122,12 +123,19 @@ class Fields(wiring.Component):
 
         # Data fields.
         pairs = sorted(contract.DATA_FIELDS.items())
-        left = number[: 4 * LENGTH_DIGITS]  # after a length field: bytes of the data field still to come
+        length = Signal(20)
         length_digits = Signal(3)  # 7: more than six, or none to believe
         announced = Signal(len(pairs))
         length_tag = Signal(len(pairs))
         is_data = Signal()
+        length_left = Signal(20)  # of the length field just before
+        data_left = Signal(20)
         m.d.comb += is_data.eq((announced & Cat(is_tag(data_tag) for _, data_tag in pairs)).any())
+        passes = is_data & (length_left != 0)
+        if many:
+            # A choice less for each bit of three registers: the number is counted down where it was read, in BCD.
+            passes = is_data
+            length_left = data_left = number[: 4 * LENGTH_DIGITS]
 
         # Ident memory: the address shown is that of the byte which comes next.
         ident = Signal(2 + IDENT_BITS)
@@ -167,7 +175,6 @@ class Fields(wiring.Component):
         take = Signal()
         number_closed = Signal()  # the header's 34
         m.d.comb += take.eq(self.byte_valid & self.byte.body)
-        many = self.shape.sessions > 1
         # Of many sessions numbers and MsgType stay in memory, and a change is told until it shows.
         changed, domain = (Signal(), "comb") if many else (self.changed, "sync")
         new_number_closed = Signal()
@@ -219,12 +226,15 @@ class Fields(wiring.Component):
                             in_header.eq(still_header),
                             first.eq(1),
                             is_y.eq(0),
+                            number.eq(Mux(passes, number, 0) if many else 0),
                             low.eq(0),
                             number_bad.eq(0),
                             type_place.eq(0),
+                            *([] if many else [length.eq(0)]),
                             length_digits.eq(0),
                             length_tag.eq(Cat(is_tag(length_tag_) for length_tag_, _ in pairs)),
                             announced.eq(0),
+                            *([] if many else [data_left.eq(length_left)]),
                             value_ok.eq(1),
                         ]
                         for tag_number, place in places.items():
@@ -234,10 +244,9 @@ class Fields(wiring.Component):
                                 m.d.sync += found[tag_number].eq(1)
                         # 49 or 56, by the bit that tells them apart: of other fields it does not matter.
                         m.d.comb += ident_next.eq(Mux(tag[0], THEIRS << IDENT_BITS, OURS << IDENT_BITS))
-                        with m.If(is_data):
+                        with m.If(passes):
                             m.next = "DATA"
                         with m.Else():
-                            m.d.sync += number.eq(0)
                             m.next = "VALUE"
                     with m.Elif(is_soh):
                         # A field without `=` is no header field.
@@ -281,9 +290,12 @@ class Fields(wiring.Component):
                                     out.is_sequence_reset.eq(single & (out.msg_type[:8] == ord("4"))),
                                     out.is_resend_request.eq(single & (out.msg_type[:8] == ord("2"))),
                                 ]
-                        with m.If((length_digits != 0) & (length_digits != 7) & (left != 0)):
+                        believed = (length_digits != 0) & (length_digits != 7)
+                        with m.If(believed & (length_left != 0) if many else believed):
                             # The data field that may follow is passed over by this length.
                             m.d.sync += announced.eq(length_tag)
+                            if not many:
+                                m.d.sync += length_left.eq(length)
                         m.d.sync += new_tag()
                         m.next = "TAG"
                     with m.Else():
@@ -291,6 +303,8 @@ class Fields(wiring.Component):
                         m.d.sync += [number.eq(Cat(digit, number)), low.eq((low << 3) + (low << 1) + digit)]
                         with m.If(~is_digit | (number[-4:] != 0)):
                             m.d.sync += number_bad.eq(1)
+                        if not many:
+                            m.d.sync += length.eq((length << 3) + (length << 1) + digit)
                         with m.If(~is_digit | (length_digits >= LENGTH_DIGITS)):
                             m.d.sync += length_digits.eq(7)
                         with m.Else():
@@ -314,8 +328,8 @@ class Fields(wiring.Component):
 
             with m.State("DATA"):
                 with m.If(take):
-                    m.d.sync += left.eq(bcd.decrement(left))
-                    with m.If(left == 1):
+                    m.d.sync += data_left.eq(bcd.decrement(data_left) if many else data_left - 1)
+                    with m.If(data_left == 1):
                         m.next = "VALUE"
                 restarted()
         m.d.sync += is_value.eq(take & fsm.ongoing("VALUE"))
