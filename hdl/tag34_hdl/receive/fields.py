@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from tag34 import contract
 
+from .. import bcd
+from ..block_memory import BlockMemory
 from ..layouts import IDENT_BITS, MAX_SEQ_BCD, NUMBER, MessageByte, Shape
 from ..session.table import Context, Sweep, Table
 
@@ -13,6 +15,8 @@ from ..session.table import Context, Sweep, Table
 BEGIN_STRING, OURS, THEIRS = range(3)
 
 TAG_DIGITS = 4
+#: Of a length field, that is believed.
+LENGTH_DIGITS = 6
 
 
 def tag_code(tag: int) -> int:
@@ -26,7 +30,8 @@ class Fields(wiring.Component):
     A tag is matched when its ``=`` arrives, a value is taken over when its SOH arrives. Numbers are shifted in as BCD
     digits; their low bits are accumulated beside (the place in the window). CompIDs and BeginString are compared byte
     by byte with the ident memory, whose read port is always one byte ahead. Values of data fields are passed over by
-    their length (docs/decisions/0002). Sessions share it as they share the framer, one cycle behind it.
+    their length (docs/decisions/0002). Sessions share it as they share the framer, one cycle behind it; their numbers
+    and MsgTypes stay in block memory, which registers follow: one that is loaded costs a choice for each bit.
 
     Parameters: ``shape``; ``sweep``, of the tables after a reset, None: each has its own.
 
@@ -35,16 +40,19 @@ class Fields(wiring.Component):
         switch, next_session: from the framer: the session changes.
         session: whose message it is.
         ident_addr, ident_data: read port of the ident memory; data one cycle after the address.
-        fields: what was found so far; final when ``complete``, stable until the next message starts. ``mirror`` is
-            believed until it is disproved, and final two cycles after ``complete``: before, what is missing may come
-            yet.
+        fields: what was found so far; final when ``complete`` and not ``changed``, stable until the next message
+            starts. ``mirror`` is believed until it is disproved, and final two cycles after ``complete``: before, what
+            is missing may come yet.
         settled: the number is in (the header's 34 has been closed), or the message is ``complete``: what is known
-            is likely to be all that the rules will ask for.
-        changed: ``fields`` may not be what it was a cycle ago, ``mirror`` apart.
+            is likely to be all that the rules will ask for, once ``changed`` is not set any more.
+        changed: ``fields`` may not be what it was a cycle ago, ``mirror`` apart. One cycle behind the byte that changes
+            it; of many sessions for three cycles: in the last of them ``seq``, ``new_seq``, their low bits and
+            ``msg_type`` are what they should be, before they are as they were, or another session's.
         complete: the message's last body byte is in, and nobody has said ``done`` since.
         done: the message has been dealt with.
 
-    Latency: last body byte at ``byte`` to ``complete``, one cycle; the SOH of 34 to ``settled``, one cycle.
+    Latency: last body byte at ``byte`` to ``complete``, one cycle; the SOH of 34 to ``settled``, one cycle, and of many
+        sessions two more to ``seq``.
     """
 
     def __init__(self, shape: Shape, sweep: Sweep | None = None):
@@ -69,6 +77,7 @@ class Fields(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
+        many = self.shape.sessions > 1
         out = self.fields
         byte = self.byte.data
         is_soh = self.byte.soh
@@ -122,6 +131,11 @@ class Fields(wiring.Component):
         length_left = Signal(20)  # of the length field just before
         data_left = Signal(20)
         m.d.comb += is_data.eq((announced & Cat(is_tag(data_tag) for _, data_tag in pairs)).any())
+        passes = is_data & (length_left != 0)
+        if many:
+            # A choice less for each bit of three registers: the number is counted down where it was read, in BCD.
+            passes = is_data
+            length_left = data_left = number[: 4 * LENGTH_DIGITS]
 
         # Ident memory: the address shown is that of the byte which comes next.
         ident = Signal(2 + IDENT_BITS)
@@ -161,7 +175,11 @@ class Fields(wiring.Component):
         take = Signal()
         number_closed = Signal()  # the header's 34
         m.d.comb += take.eq(self.byte_valid & self.byte.body)
-        m.d.sync += self.changed.eq(0)
+        # Of many sessions numbers and MsgType stay in memory, and a change is told until it shows.
+        changed, domain = (Signal(), "comb") if many else (self.changed, "sync")
+        new_number_closed = Signal()
+        type_write = Signal(contract.MSG_TYPE_BYTES)
+        m.d[domain] += changed.eq(0)
         with m.If(self.done | (self.byte_valid & self.byte.start)):
             m.d.sync += [self.complete.eq(0), self.settled.eq(0)]
         with m.Elif(self.byte_valid & self.byte.last):
@@ -182,9 +200,11 @@ class Fields(wiring.Component):
                 announced.eq(0),
                 *new_tag(),
             ]
-            m.d.sync += self.changed.eq(1)
+            m.d[domain] += changed.eq(1)
             m.d.sync += [signal.eq(0) for signal in found.values()]
-            for name in ("msg_type", "is_logon", "is_sequence_reset", "is_resend_request"):
+            if many:
+                m.d.comb += type_write.eq(~0)
+            for name in (*(() if many else ("msg_type",)), "is_logon", "is_sequence_reset", "is_resend_request"):
                 m.d.sync += out[name].eq(0)
             for name in ("seq_ok", "possdup", "possresend", "gap_fill", "reset_seq_num", "new_seq_ok"):
                 m.d.sync += out[name].eq(0)
@@ -206,15 +226,15 @@ class Fields(wiring.Component):
                             in_header.eq(still_header),
                             first.eq(1),
                             is_y.eq(0),
-                            number.eq(0),
+                            number.eq(Mux(passes, number, 0) if many else 0),
                             low.eq(0),
                             number_bad.eq(0),
                             type_place.eq(0),
-                            length.eq(0),
+                            *([] if many else [length.eq(0)]),
                             length_digits.eq(0),
                             length_tag.eq(Cat(is_tag(length_tag_) for length_tag_, _ in pairs)),
                             announced.eq(0),
-                            data_left.eq(length_left),
+                            *([] if many else [data_left.eq(length_left)]),
                             value_ok.eq(1),
                         ]
                         for tag_number, place in places.items():
@@ -224,7 +244,7 @@ class Fields(wiring.Component):
                                 m.d.sync += found[tag_number].eq(1)
                         # 49 or 56, by the bit that tells them apart: of other fields it does not matter.
                         m.d.comb += ident_next.eq(Mux(tag[0], THEIRS << IDENT_BITS, OURS << IDENT_BITS))
-                        with m.If(is_data & (length_left != 0)):
+                        with m.If(passes):
                             m.next = "DATA"
                         with m.Else():
                             m.next = "VALUE"
@@ -240,14 +260,20 @@ class Fields(wiring.Component):
                 with m.If(take):
                     m.d.comb += ident_next.eq(ident + 1)
                     with m.If(is_soh):
-                        m.d.sync += self.changed.eq(Cat(current[tag] for tag in places if tag not in (49, 56)).any())
+                        m.d[domain] += changed.eq(Cat(current[tag] for tag in places if tag not in (49, 56)).any())
                         m.d.comb += number_closed.eq(current[34])
                         with m.If(current[34]):
                             legal = ~number_bad & ~first & (number != 0) & (number <= MAX_SEQ_BCD)
-                            m.d.sync += [out.seq.eq(number), out.seq_low.eq(low), out.seq_ok.eq(legal)]
+                            if not many:
+                                m.d.sync += [out.seq.eq(number), out.seq_low.eq(low)]
+                            m.d.sync += out.seq_ok.eq(legal)
                         with m.If(current[36]):
                             legal = ~number_bad & ~first & (number <= MAX_SEQ_BCD)
-                            m.d.sync += [out.new_seq.eq(number), out.new_seq_low.eq(low), out.new_seq_ok.eq(legal)]
+                            if many:
+                                m.d.comb += new_number_closed.eq(1)
+                            else:
+                                m.d.sync += [out.new_seq.eq(number), out.new_seq_low.eq(low)]
+                            m.d.sync += out.new_seq_ok.eq(legal)
                         for tag_number, name in (
                             (43, "possdup"),
                             (97, "possresend"),
@@ -256,16 +282,20 @@ class Fields(wiring.Component):
                         ):
                             with m.If(current[tag_number]):
                                 m.d.sync += out[name].eq(is_y)
-                        with m.If(current[35]):
-                            single = type_place == 1
-                            m.d.sync += [
-                                out.is_logon.eq(single & (out.msg_type[:8] == ord("A"))),
-                                out.is_sequence_reset.eq(single & (out.msg_type[:8] == ord("4"))),
-                                out.is_resend_request.eq(single & (out.msg_type[:8] == ord("2"))),
-                            ]
-                        with m.If((length_digits != 0) & (length_digits != 7)):
+                        if not many:
+                            with m.If(current[35]):
+                                single = type_place == 1
+                                m.d.sync += [
+                                    out.is_logon.eq(single & (out.msg_type[:8] == ord("A"))),
+                                    out.is_sequence_reset.eq(single & (out.msg_type[:8] == ord("4"))),
+                                    out.is_resend_request.eq(single & (out.msg_type[:8] == ord("2"))),
+                                ]
+                        believed = (length_digits != 0) & (length_digits != 7)
+                        with m.If(believed & (length_left != 0) if many else believed):
                             # The data field that may follow is passed over by this length.
-                            m.d.sync += [announced.eq(length_tag), length_left.eq(length)]
+                            m.d.sync += announced.eq(length_tag)
+                            if not many:
+                                m.d.sync += length_left.eq(length)
                         m.d.sync += new_tag()
                         m.next = "TAG"
                     with m.Else():
@@ -273,31 +303,49 @@ class Fields(wiring.Component):
                         m.d.sync += [number.eq(Cat(digit, number)), low.eq((low << 3) + (low << 1) + digit)]
                         with m.If(~is_digit | (number[-4:] != 0)):
                             m.d.sync += number_bad.eq(1)
-                        m.d.sync += length.eq((length << 3) + (length << 1) + digit)
-                        with m.If(~is_digit | (length_digits >= 6)):
+                        if not many:
+                            m.d.sync += length.eq((length << 3) + (length << 1) + digit)
+                        with m.If(~is_digit | (length_digits >= LENGTH_DIGITS)):
                             m.d.sync += length_digits.eq(7)
                         with m.Else():
                             m.d.sync += length_digits.eq(length_digits + 1)
                         with m.If(current[35]):
-                            with m.If(type_place < contract.MSG_TYPE_BYTES):
+                            if many:
+                                # The first character is all of it until another one comes.
                                 m.d.sync += [
-                                    self.changed.eq(1),
-                                    out.msg_type.word_select(type_place[:2], 8).eq(byte),
-                                    type_place.eq(type_place + 1),
+                                    out.is_logon.eq(first & (byte == ord("A"))),
+                                    out.is_sequence_reset.eq(first & (byte == ord("4"))),
+                                    out.is_resend_request.eq(first & (byte == ord("2"))),
                                 ]
+                            with m.If(type_place < contract.MSG_TYPE_BYTES):
+                                m.d[domain] += changed.eq(1)
+                                if many:
+                                    m.d.comb += type_write.bit_select(type_place[:2], 1).eq(1)
+                                else:
+                                    m.d.sync += out.msg_type.word_select(type_place[:2], 8).eq(byte)
+                                m.d.sync += type_place.eq(type_place + 1)
                 restarted()
 
             with m.State("DATA"):
                 with m.If(take):
-                    m.d.sync += data_left.eq(data_left - 1)
+                    m.d.sync += data_left.eq(bcd.decrement(data_left) if many else data_left - 1)
                     with m.If(data_left == 1):
                         m.next = "VALUE"
                 restarted()
         m.d.sync += is_value.eq(take & fsm.ongoing("VALUE"))
 
         # -- Sessions: one cycle to find the other one's word, one to change to it
-        if self.shape.sessions > 1:
-            found_fields = {name: out[name] for name, _ in self.shape.fields if name != "mirror"}
+        if many:
+            kept = {
+                "numbers": (Cat(out.seq, out.seq_low), number_closed, Cat(number, low)),
+                "new_numbers": (Cat(out.new_seq, out.new_seq_low), new_number_closed, Cat(number, low)),
+                "types": (out.msg_type, type_write, Mux(self.byte.start, 0, byte).replicate(contract.MSG_TYPE_BYTES)),
+            }
+            self._keep(m, kept)
+            in_memory = ("msg_type", "seq", "seq_low", "new_seq", "new_seq_low")
+            found_fields = {name: out[name] for name, _ in self.shape.fields if name not in ("mirror", *in_memory)}
+            recent = Signal(2)  # cycles behind a change
+            m.d.sync += [recent.eq(Cat(changed, recent)), self.changed.eq(changed | recent.any())]
             context = Context(
                 stage=fsm.state,
                 tag=tag,
@@ -311,12 +359,9 @@ class Fields(wiring.Component):
                 low=low,
                 number_bad=number_bad,
                 type_place=type_place,
-                length=length,
                 length_digits=length_digits,
                 announced=announced,
                 length_tag=length_tag,
-                length_left=length_left,
-                data_left=data_left,
                 ident=ident,
                 begin_ok=begin_ok,
                 value_ok=value_ok,
@@ -338,6 +383,26 @@ class Fields(wiring.Component):
             ]
             with m.If(change):
                 m.d.comb += [session.eq(wanted), ident_next.eq(messages.entry.ident)]
-                m.d.sync += [self.session.eq(wanted), self.changed.eq(1)]
+                m.d.comb += changed.eq(1)
+                m.d.sync += self.session.eq(wanted)
             context.take_up(m, change, messages.entry, messages.known)
         return m
+
+    def _keep(self, m: Module, kept: dict[str, tuple[Value, Value, Value]]) -> None:
+        """Many sessions: registers that are not loaded, but follow block memory.
+
+        They show a value that was written, or another session's, from the third cycle after on.
+
+        Parameters: ``kept``, by the memory's name: the register, when it is written (bits of it: parts), and what.
+        """
+        for name, (register, write, value) in kept.items():
+            granularity = len(value) // len(write)
+            m.submodules[name] = memory = BlockMemory(len(value), self.shape.sessions, granularity=granularity)
+            m.d.comb += [
+                memory.address.eq(self.session),
+                memory.enable.eq(~write.any()),
+                memory.write.eq(write),
+                memory.write_address.eq(self.session),
+                memory.write_data.eq(value),
+            ]
+            m.d.sync += register.eq(memory.data)

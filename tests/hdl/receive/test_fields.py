@@ -271,6 +271,9 @@ def test_F2_data_fields_are_passed_over(msg_type: str, rng: random.Random) -> No
     ]
     messages += [PEER.message(msg_type, 1, [(length, len(inside)), (96, inside), (36, 7)]) for length, _ in DATA]
     messages += [PEER.message(msg_type, 1, [(95, len(inside)), (58, "x"), (96, inside), (36, 7)])]
+    messages += [
+        PEER.message(msg_type, 1, [(95, size), (96, (inside * 60)[:size]), (36, 7)]) for size in (9, 10, 99, 100, 1001)
+    ]
     rtl_is_model(messages, rng)
 
 

@@ -94,13 +94,16 @@ def take_turns(
         )  # fmt: skip
         places = [0] * len(streams)
         waiting = [(s, streams[s][at]) for s, size in chunks for at in _advance(places, s, size)]
-        cycles, quiet, without_slot, offered = 0, 0, 0, False
+        cycles, quiet, without_slot, waited, offered = 0, 0, 0, 0, False
         while waiting or quiet < 6:
             offered = bool(waiting) and (offered or rng.random() >= pause)
             ctx.set(framer.rx.valid, offered)
             if offered:
                 ctx.set(framer.rx.payload, {"data": waiting[0][1], "count": 1, "session": waiting[0][0]})
-            taken = rng.random() >= stall
+            # Who takes it looks at the fields.
+            unclear = ctx.get(framer.frame.valid) and ctx.get(fields.changed)
+            taken = rng.random() >= stall and not unclear
+            waited += unclear
             ctx.set(framer.frame.ready, taken)
             ctx.set(slots.take, 0)
             frame_now = taken and ctx.get(framer.frame.valid)
@@ -144,7 +147,7 @@ def take_turns(
                     pending[session].append(found)
         assert not any(pending.values())
         if not pause and not stall:
-            lost = cycles - 6 - sum(size for _, size in chunks) - without_slot
+            lost = cycles - 6 - sum(size for _, size in chunks) - without_slot - waited
             assert lost <= 2 * switches + sum(map(len, frames.values())), "two cycles for a switch, one for a frame"
         for session, model in enumerate(golden):
             ctx.set(framer.counts_session, session)
