@@ -1,12 +1,12 @@
 """The sequencer: the rules at work, message by message."""
 
-from amaranth import Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth import C, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import Command, EventCode, Phase, Rule
 
-from ..layouts import CYCLE, EntryState, Frame, Record, Shape
+from ..layouts import CYCLE, NUMBER, EntryState, Frame, Record, Shape
 from ..onehot import OneHot
 from .ends import ENDS, put_away, ranges, records
 from .expected import Expected
@@ -128,7 +128,7 @@ class Sequencer(wiring.Component):
         m.submodules.window = window = Window(shape, self._sweep)
         m.submodules.preparation = preparation = Preparation(shape)
         turns = TURNS if shape.sessions > 1 else ()
-        fsm = OneHot(m, "at", [*RESTS, *turns, *MOVES, *ENDS, *OPERATIONS])
+        fsm = OneHot(m, "at", [*RESTS, *turns, *MOVES, *ENDS, *(("RANGE OPENS",) if turns else ()), *OPERATIONS])
         state = State(m, shape, expected, config)
         states = States(m, state, expected, session, shape.sessions, self._sweep)
         states.show(m, self.state_session, self.state)
@@ -155,7 +155,7 @@ class Sequencer(wiring.Component):
             self.put_timer.eq(states.put),
             self.timer_ran.eq(states.timer_ran),
             self.timer.runs.eq(state.timer_runs),
-            self.timer.deadline.eq(state.timer),
+            self.timer.deadline.eq(state.timer if shape.sessions == 1 else state.settled),
             preparation.fields.eq(self.fields),
             preparation.foreign.eq(foreign),
             preparation.oversize.eq(oversize),
@@ -279,7 +279,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += warned.eq(1)
             m.d.sync += [t.plan.eq(preparation.plan), t.cause.eq(Mux(preparation.plan.opens, Rule.R11, Rule.R13A))]
             with m.If(~state.recovery):
-                m.d.sync += state.end.eq(preparation.end)
+                state.set_end(preparation.end)
             unless_it_changes("WAIT")
 
         with fsm.state("GARBLED"):
@@ -327,7 +327,13 @@ class Sequencer(wiring.Component):
         operate(t, ours)
         time_out(t)
         if turns:
-            m.d.comb += state.new_top.eq(t.message.seq)
+            m.d.comb += [
+                state.new_top.eq(t.message.seq),
+                state.new_highest.eq(
+                    Mux(fsm.bits["COMMIT"], t.message.seq, Mux(t.top_reaches, state.top, t.target_below))
+                ),
+                state.new_end.eq(Mux(fsm.bits["PREPARE PLAN"], preparation.end, preparation.highest_end)),
+            ]
             states.take_up(m, fsm.bits["TAKE UP"])
         fsm.finish()
         teller.finish()
@@ -372,7 +378,7 @@ class Sequencer(wiring.Component):
         with m.If(plan.tops):
             state.raise_top(message.seq)
         with m.If(plan.raises):
-            m.d.sync += state.highest.eq(message.seq)
+            state.set_highest(message.seq)
         with m.If(plan.activates):
             m.d.sync += state.phase.eq(Phase.ACTIVE)
         with m.If(plan.halts):
@@ -387,7 +393,8 @@ class Sequencer(wiring.Component):
             with m.Case(Rule.R3A):
                 fsm.go("UNCHANGED")
             with m.Case(Rule.R5):
-                m.d.sync += [state.highest.eq(1), *state.forget(), *t.moved()]
+                state.set_highest(C(1, NUMBER))
+                m.d.sync += [*state.forget(), *t.moved()]
                 fsm.go("WALK")
             with m.Case(Rule.R8):
                 m.d.sync += advances.eq(plan.simple)
