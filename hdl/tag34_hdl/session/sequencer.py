@@ -328,6 +328,8 @@ class Sequencer(wiring.Component):
         time_out(t)
         if turns:
             m.d.comb += [
+                expected.session.eq(session),
+                expected.next_session.eq(states.wanted),
                 state.new_top.eq(t.message.seq),
                 state.new_highest.eq(
                     Mux(fsm.bits["COMMIT"], t.message.seq, Mux(t.top_reaches, state.top, t.target_below))
@@ -386,6 +388,9 @@ class Sequencer(wiring.Component):
             fsm.go("HALTED")
         with m.If(plan.asks):
             t.ask(plan.opens, ~plan.opens)
+        if self.shape.sessions > 1:
+            # At once, as what is derived from it takes its time to show.
+            m.d.comb += t.expected.increment.eq(plan.simple)
         with m.Switch(plan.rule):
             with m.Case(Rule.R3, Rule.R7, Rule.R9):
                 m.d.sync += t.moved()
@@ -397,7 +402,8 @@ class Sequencer(wiring.Component):
                 m.d.sync += [*state.forget(), *t.moved()]
                 fsm.go("WALK")
             with m.Case(Rule.R8):
-                m.d.sync += advances.eq(plan.simple)
+                if self.shape.sessions == 1:
+                    m.d.sync += advances.eq(plan.simple)
                 with m.If(~plan.simple):
                     m.d.sync += t.moved()
                     fsm.go("ADVANCE")
