@@ -48,7 +48,7 @@ class Driver:
         self.now = (self.now + taken) % 2**32
         assert ctx.get(dut.now) == self.now
         due: list[int] = []
-        for _ in range(self.sessions + LIMIT * self.sessions):
+        for _ in range(2 * self.sessions + LIMIT * self.sessions):
             if ctx.get(dut.idle):
                 return due
             if ctx.get(dut.due.valid) and rng.random() < 0.5:
