@@ -36,6 +36,12 @@ class Expected(wiring.Component):
         chunk_end: expected + chunk - 1.
         restore, restored, known: ``value``, ``low``, ``limit`` and ``chunk_end`` become those of another session, or
             if nothing is known of it what they are after a reset; not while busy.
+        session, next_session: of many sessions, who is at hand, and who will be.
+
+    Of many sessions ``limit`` and ``chunk_end`` are not restored: they follow block memory
+    (:class:`~tag34_hdl.session.kept.Kept`), and are valid from the third cycle on after ``next_session`` has become
+    another one, or after an ``increment``; the next one comes no earlier. ``busy`` is a cycle longer, and they are
+    valid in the second cycle after it. Nothing is known of them until the first ``load``.
     """
 
     def __init__(self, shape: Shape):
@@ -86,7 +92,7 @@ class Expected(wiring.Component):
         borrow = Signal()
         chunk_value = value[:4]
         if many:
-            # The sums on their way. There is no time to take one from what is complete, it is taken from the digits.
+            # The sums on their way. One is taken from the digits, and not from what is complete: it costs less.
             limit, chunk_end = Signal(NUMBER, name="limit_sum"), Signal(NUMBER, name="chunk_sum")
             chunk_value = Mux(borrow, Mux(chunk_value == 0, 9, chunk_value - 1), chunk_value)[:4]
 

@@ -46,6 +46,7 @@ def walk(t: Transaction) -> None:
         with m.Elif(~t.walk_all & t.at_target):
             fsm.go("ARRIVE")
         if t.shape.sessions > 1:
+            # Long before it is asked for. It is `top` if that reaches.
             with m.If(t.is_reset):
                 state.set_highest(t.target_below)
 

@@ -56,7 +56,8 @@ class Sequencer(wiring.Component):
         config_session, config: a session's configuration, two cycles later (changes of the window and the chunk take
             effect with a CONNECT). config_changes: some is being written; what is asked for in this cycle comes a
             cycle later.
-        state_session, state: state of a session, two cycles later at most, as of its last transaction.
+        state_session, state: state of a session, two cycles later at most, as of its last transaction, which of many
+            sessions shows when ``idle`` has been said for three cycles.
         command_valid, command, command_done: an operation; valid and stable until ``command_done``.
         now, due: from :class:`~tag34_hdl.session.timers.Timers`. put_timer, timer, timer_ran: to it, for ``session``.
         current, take, free: slot traffic with :class:`~tag34_hdl.session.slots.Slots`.
@@ -334,7 +335,8 @@ class Sequencer(wiring.Component):
                 state.new_highest.eq(
                     Mux(fsm.bits["COMMIT"], t.message.seq, Mux(t.top_reaches, state.top, t.target_below))
                 ),
-                state.new_end.eq(Mux(fsm.bits["PREPARE PLAN"], preparation.end, preparation.highest_end)),
+                preparation.alone.eq(fsm.bits["RANGE CLOSES"]),
+                state.new_end.eq(preparation.end),
             ]
             states.take_up(m, fsm.bits["TAKE UP"])
         fsm.finish()

@@ -59,8 +59,10 @@ class State:
         retries: by R14.
         running: the timer should run, by the state of a cycle ago.
 
-    Of many sessions, ``top`` and ``first_begin`` are not loaded: they follow block memory, and are what they should be
-    from the third cycle after on. Until then nobody asks, as a transaction is not over so soon.
+    Of many sessions, ``highest``, ``top``, ``end``, ``first_begin`` and ``timer`` are not loaded: they follow block
+    memory (:class:`~tag34_hdl.session.kept.Kept`), and are what they should be from the third cycle on after they have
+    been set, or another session has been asked for. Until then nobody looks. Only a request may be in a hurry:
+    ``end_soon`` is ``end`` a cycle earlier. ``settled`` is what ``timer`` becomes when the state is put away.
     """
 
     def __init__(self, m: Module, shape: Shape, expected: Expected, config: Any):
@@ -93,8 +95,8 @@ class State:
         self.highests = Signal()
         self.new_end = Signal(NUMBER)
         self.ends = Signal()
-        self.settled = Signal(TICKS)
         self.end_soon = Signal(NUMBER)
+        self.settled = Signal(TICKS)
         # The first request of a connection has the lowest begin.
         if shape.sessions == 1:
             with m.If(~self.begin_valid):
@@ -215,6 +217,7 @@ class States:
             ]
             if name == "ends":
                 m.d.comb += state.end_soon.eq(kept.soon)
+        # A cycle later `highest` is what it should be even after the shortest transaction.
         put = Signal()
         m.d.sync += put.eq(self.put)
         m.d.comb += [
@@ -234,7 +237,8 @@ class States:
             m.d.comb += states.put_entry.expected[name].eq(getattr(expected, name))
 
     def show(self, m: Module, session: Value, shown: Any) -> None:
-        """``shown`` is the state of ``session``, two cycles later at most, as of its last transaction."""
+        """``shown`` is the state of ``session``, two cycles later at most, as of its last transaction; of many
+        sessions, the last that was put away four cycles ago."""
         if self._sessions == 1:
             m.d.comb += Value.cast(shown).eq(self._state.shown)
         else:

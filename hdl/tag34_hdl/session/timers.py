@@ -26,7 +26,7 @@ class Timers(wiring.Component):
         due: a session whose deadline is now; taken when its timer has been set anew.
         idle: nothing is under way; ticks may be waiting.
 
-    Throughput: a tick takes as many cycles as there are sessions, and two; the next is not taken before.
+    Throughput: a tick takes two cycles per session, and one or two more; the next is not taken before.
     """
 
     def __init__(self, shape: Shape, sweep: Sweep | None = None):
