@@ -113,8 +113,9 @@ def release(t: Transaction) -> None:
         m.d.comb += window.place.eq(expected.low)
         fsm.go("RELEASE ENTRY")
         with m.If(t.window_empty):
-            # Of many sessions what is derived from `expected` takes a cycle more to show.
-            fsm.go("RANGE CLOSES" if t.shape.sessions == 1 else "RANGE")
+            # Of many sessions the comparison of `highest` with the end of a chunk is that of the number before. If it
+            # makes a difference the chunk ends with `highest`, and that is the end in either case.
+            fsm.go("RANGE CLOSES")
 
     with fsm.state("RELEASE ENTRY"):
         m.d.comb += window.place.eq(expected.low)

@@ -35,7 +35,7 @@ class Driver:
         ctx.set(dut.new, value)
         await ctx.tick()
         ctx.set(dut.write, 0)
-        ctx.set(dut.new, 0)
+        ctx.set(dut.new, value ^ 0xFF)  # what is not written need not be 0
         self.values[self.session] = value
         await ctx.tick()
         await self.shows()
