@@ -42,10 +42,15 @@ def ranges(t: Transaction) -> None:
             with m.If(closes):
                 m.d.sync += state.recovery.eq(0)
             with m.If((closes | ~state.recovery) & next_opens):
-                m.d.sync += state.end.eq(t.preparation.highest_end)
-                fsm.go("REQUEST")
+                state.set_end(t.preparation.highest_end if t.shape.sessions == 1 else t.preparation.end)
+                fsm.go("REQUEST" if t.shape.sessions == 1 else "RANGE OPENS")
             with m.Else():
                 t.finish()
+
+    if t.shape.sessions > 1:
+        with fsm.state("RANGE OPENS"):
+            # The end is read from where it has just been put.
+            fsm.go("REQUEST")
 
     with fsm.state("REQUEST"):
         t.ask(t.cause == Rule.R11, t.cause == Rule.R13A)

@@ -1,6 +1,6 @@
 """The next inbound number, and the sums that move with it."""
 
-from amaranth import Cat, Elaboratable, Module, Signal, unsigned
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -8,7 +8,13 @@ from tag34.contract import SEQ_DIGITS
 
 from .. import bcd
 from ..layouts import NUMBER, Shape
+from .kept import Kept
 from .table import Context
+
+#: What is derived from ``expected`` and lasts.
+Sums = data.StructLayout({"limit": NUMBER, "chunk_end": NUMBER})
+#: Cycles until complete sums show, of many sessions.
+SETTLING = 2
 
 
 class Expected(wiring.Component):
@@ -30,16 +36,27 @@ class Expected(wiring.Component):
         chunk_end: expected + chunk - 1.
         restore, restored, known: ``value``, ``low``, ``limit`` and ``chunk_end`` become those of another session, or
             if nothing is known of it what they are after a reset; not while busy.
+        session, next_session: of many sessions, who is at hand, and who will be.
+
+    Of many sessions ``limit`` and ``chunk_end`` are not restored: they follow block memory
+    (:class:`~tag34_hdl.session.kept.Kept`), and are valid from the third cycle on after ``next_session`` has become
+    another one, or after an ``increment``; the next one comes no earlier. ``busy`` is a cycle longer, and they are
+    valid in the second cycle after it. Nothing is known of them until the first ``load``.
     """
 
     def __init__(self, shape: Shape):
         self.shape = shape
         #: What there is to be kept of a session.
-        self.state = data.StructLayout(
-            {"value": NUMBER, "low": unsigned(shape.window_bits), "limit": NUMBER, "chunk_end": NUMBER}
-        )
+        saved = {"value": NUMBER, "low": unsigned(shape.window_bits)}
+        turns = {}
+        if shape.sessions == 1:
+            saved |= {"limit": NUMBER, "chunk_end": NUMBER}
+        else:
+            turns = {"session": In(shape.session_bits), "next_session": In(shape.session_bits)}
+        self.state = data.StructLayout(saved)
         super().__init__(
-            {
+            turns
+            | {
                 "increment": In(1),
                 "load": In(1),
                 "load_low": In(1),
@@ -60,7 +77,9 @@ class Expected(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        left = Signal(range(SEQ_DIGITS + 2))
+        many = self.shape.sessions > 1
+        last = SETTLING if many else 1  # what is left when the sums are complete
+        left = Signal(range(SEQ_DIGITS + last + 1))
         make_low = Signal()
         # The addends are shifted out least significant digit first, the sums are shifted in from above; for the low
         # bits the digits are taken in reading order.
@@ -69,10 +88,17 @@ class Expected(wiring.Component):
         )
         window_carry = Signal()
         chunk_carry = Signal()
+        limit, chunk_end = self.limit, self.chunk_end
+        borrow = Signal()
+        chunk_value = value[:4]
+        if many:
+            # The sums on their way. One is taken from the digits, and not from what is complete: it costs less.
+            limit, chunk_end = Signal(NUMBER, name="limit_sum"), Signal(NUMBER, name="chunk_sum")
+            chunk_value = Mux(borrow, Mux(chunk_value == 0, 9, chunk_value - 1), chunk_value)[:4]
 
-        with m.If(left > 1):
+        with m.If(left > last):
             window_digit, window_over = bcd.add_digit(value[:4], window[:4], window_carry)
-            chunk_digit, chunk_over = bcd.add_digit(value[:4], chunk[:4], chunk_carry)
+            chunk_digit, chunk_over = bcd.add_digit(chunk_value, chunk[:4], chunk_carry)
             m.d.sync += [
                 left.eq(left - 1),
                 value.eq(value >> 4),
@@ -81,27 +107,43 @@ class Expected(wiring.Component):
                 reading.eq(reading << 4),
                 window_carry.eq(window_over),
                 chunk_carry.eq(chunk_over),
-                self.limit.eq(Cat(self.limit[4:], window_digit)),
-                self.chunk_end.eq(Cat(self.chunk_end[4:], chunk_digit)),
+                limit.eq(Cat(limit[4:], window_digit)),
+                chunk_end.eq(Cat(chunk_end[4:], chunk_digit)),
             ]
+            if many:
+                m.d.sync += borrow.eq(borrow & (value[:4] == 0))
             with m.If(make_low):
                 m.d.sync += self.low.eq((self.low << 3) + (self.low << 1) + reading[-4:])
-        with m.Elif(left == 1):
-            # The serial sum is expected + chunk; the end of a chunk is one less.
-            m.d.sync += [left.eq(0), self.busy.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
-        with m.If(self.increment):
-            m.d.sync += [
-                self.value.eq(bcd.increment(self.value)),
-                self.low.eq(self.low + 1),
-                self.limit.eq(bcd.increment(self.limit)),
-                self.chunk_end.eq(bcd.increment(self.chunk_end)),
+        if many:
+            with m.Elif(left != 0):
+                m.d.sync += [left.eq(left - 1), self.busy.eq(left != 1)]
+            m.submodules.sums = sums = Kept(Sums, self.shape.sessions)
+            m.d.comb += [
+                sums.next_session.eq(self.next_session),
+                sums.session.eq(self.session),
+                sums.write.eq(self.increment | (left == last)),
+                sums.new.limit.eq(Mux(self.increment, bcd.increment(self.limit), limit)),
+                sums.new.chunk_end.eq(Mux(self.increment, bcd.increment(self.chunk_end), chunk_end)),
+                self.limit.eq(sums.value.limit),
+                self.chunk_end.eq(sums.value.chunk_end),
             ]
+        else:
+            with m.Elif(left == 1):
+                # The serial sum is expected + chunk; the end of a chunk is one less.
+                m.d.sync += [left.eq(0), self.busy.eq(0), self.chunk_end.eq(bcd.decrement(self.chunk_end))]
+        with m.If(self.increment):
+            m.d.sync += [self.value.eq(bcd.increment(self.value)), self.low.eq(self.low + 1)]
+            if not many:
+                m.d.sync += [
+                    self.limit.eq(bcd.increment(self.limit)),
+                    self.chunk_end.eq(bcd.increment(self.chunk_end)),
+                ]
         with m.If(self.load):
             m.d.sync += [
                 self.value.eq(self.new_value),
                 self.low.eq(0),
                 make_low.eq(~self.load_low),
-                left.eq(SEQ_DIGITS + 1),
+                left.eq(SEQ_DIGITS + last),
                 self.busy.eq(1),
                 value.eq(self.new_value),
                 reading.eq(self.new_value),
@@ -110,6 +152,8 @@ class Expected(wiring.Component):
                 window_carry.eq(0),
                 chunk_carry.eq(0),
             ]
+            if many:
+                m.d.sync += borrow.eq(1)
             with m.If(self.load_low):
                 m.d.sync += self.low.eq(self.new_low)
         Context(**{name: getattr(self, name) for name, _ in self.state}).take_up(

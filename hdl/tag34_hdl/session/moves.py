@@ -45,6 +45,10 @@ def walk(t: Transaction) -> None:
             fsm.go("LOAD")
         with m.Elif(~t.walk_all & t.at_target):
             fsm.go("ARRIVE")
+        if t.shape.sessions > 1:
+            # Long before it is asked for. It is `top` if that reaches.
+            with m.If(t.is_reset):
+                state.set_highest(t.target_below)
 
     with fsm.state("WALK ENTRY"):
         step = Signal()
@@ -76,11 +80,15 @@ def walk(t: Transaction) -> None:
 
     with fsm.state("ARRIVE"):
         # Only R3 and the host set `highest` anew; a GapFill leaves it.
-        with m.If(t.is_reset):
-            with m.If(t.top_reaches):
-                m.d.sync += state.highest.eq(state.top)
-            with m.Else():
-                m.d.sync += [state.highest.eq(t.target_below), state.top_valid.eq(0)]
+        if t.shape.sessions == 1:
+            with m.If(t.is_reset):
+                with m.If(t.top_reaches):
+                    m.d.sync += state.highest.eq(state.top)
+                with m.Else():
+                    m.d.sync += [state.highest.eq(t.target_below), state.top_valid.eq(0)]
+        else:
+            with m.If(t.is_reset & ~t.top_reaches):
+                m.d.sync += state.top_valid.eq(0)
         with m.If(t.in_message):
             with m.If(~expected.busy):
                 fsm.go("RELEASE")
@@ -105,6 +113,8 @@ def release(t: Transaction) -> None:
         m.d.comb += window.place.eq(expected.low)
         fsm.go("RELEASE ENTRY")
         with m.If(t.window_empty):
+            # Of many sessions the comparison of `highest` with the end of a chunk is that of the number before. If it
+            # makes a difference the chunk ends with `highest`, and that is the end in either case.
             fsm.go("RANGE CLOSES")
 
     with fsm.state("RELEASE ENTRY"):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth import Elaboratable, Module, Mux, Signal, Value
+from amaranth import C, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,10 +53,12 @@ class Preparation(wiring.Component):
         plan: what the commit does, two cycles behind ``load``, and as long as ``entry_state`` stays.
         in_window: the number is within the window.
         end: of the range that the message would open, as ``plan``. highest_end: of the one that would be opened
-            without a message, two cycles after what it depends on has changed.
+            without a message, two cycles after what it depends on has changed; of many sessions it is ``end`` that is
+            this with ``alone``, so that there is one choice between the numbers.
     """
 
     def __init__(self, shape: Shape):
+        self._many = shape.sessions > 1
         super().__init__(
             {
                 "load": In(1),
@@ -83,8 +85,8 @@ class Preparation(wiring.Component):
                 "plan": Out(Plan),
                 "in_window": Out(1),
                 "end": Out(NUMBER),
-                "highest_end": Out(NUMBER),
             }
+            | ({"alone": In(1)} if self._many else {"highest_end": Out(NUMBER)})
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -183,6 +185,23 @@ class Preparation(wiring.Component):
         # the highest one, `highest_kept` says so.
         new_kept = self.in_window & ~rules.known.R10B
         kept = Mux(above_highest, new_kept, highest_kept | (is_highest & new_kept))
+        if self._many:
+            # Each number has a condition of its own.
+            above = above_highest & ~self.alone
+            in_chunk = chunks & Mux(above, chunk_ends, chunk_ends_highest)
+            has = Mux(self.alone, highest_kept, kept)
+            chosen = (
+                (in_chunk, self.chunk_end),
+                (~in_chunk & above & has, seq_below),
+                (~in_chunk & above & ~has, message.seq),
+                (~in_chunk & ~above & has, highest_below),
+                (~in_chunk & ~above & ~has, self.highest),
+            )
+            end: Value = C(0, NUMBER)
+            for choice, number in chosen:
+                end = end | (number & choice.replicate(len(self.end)))
+            m.d.comb += self.end.eq(end)
+            return m
         # A chunk that ends right below the message is as long as the range.
         with m.If(chunks & Mux(above_highest, chunk_ends, chunk_ends_highest)):
             m.d.comb += self.end.eq(self.chunk_end)

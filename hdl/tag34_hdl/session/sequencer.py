@@ -1,12 +1,12 @@
 """The sequencer: the rules at work, message by message."""
 
-from amaranth import Elaboratable, Module, Mux, Signal, Value, unsigned
+from amaranth import C, Elaboratable, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from tag34.contract import Command, EventCode, Phase, Rule
 
-from ..layouts import CYCLE, EntryState, Frame, Record, Shape
+from ..layouts import CYCLE, NUMBER, EntryState, Frame, Record, Shape
 from ..onehot import OneHot
 from .ends import ENDS, put_away, ranges, records
 from .expected import Expected
@@ -56,7 +56,8 @@ class Sequencer(wiring.Component):
         config_session, config: a session's configuration, two cycles later (changes of the window and the chunk take
             effect with a CONNECT). config_changes: some is being written; what is asked for in this cycle comes a
             cycle later.
-        state_session, state: state of a session, two cycles later at most, as of its last transaction.
+        state_session, state: state of a session, two cycles later at most, as of its last transaction, which of many
+            sessions shows when ``idle`` has been said for three cycles.
         command_valid, command, command_done: an operation; valid and stable until ``command_done``.
         now, due: from :class:`~tag34_hdl.session.timers.Timers`. put_timer, timer, timer_ran: to it, for ``session``.
         current, take, free: slot traffic with :class:`~tag34_hdl.session.slots.Slots`.
@@ -128,7 +129,7 @@ class Sequencer(wiring.Component):
         m.submodules.window = window = Window(shape, self._sweep)
         m.submodules.preparation = preparation = Preparation(shape)
         turns = TURNS if shape.sessions > 1 else ()
-        fsm = OneHot(m, "at", [*RESTS, *turns, *MOVES, *ENDS, *OPERATIONS])
+        fsm = OneHot(m, "at", [*RESTS, *turns, *MOVES, *ENDS, *(("RANGE OPENS",) if turns else ()), *OPERATIONS])
         state = State(m, shape, expected, config)
         states = States(m, state, expected, session, shape.sessions, self._sweep)
         states.show(m, self.state_session, self.state)
@@ -155,7 +156,7 @@ class Sequencer(wiring.Component):
             self.put_timer.eq(states.put),
             self.timer_ran.eq(states.timer_ran),
             self.timer.runs.eq(state.timer_runs),
-            self.timer.deadline.eq(state.timer),
+            self.timer.deadline.eq(state.timer if shape.sessions == 1 else state.settled),
             preparation.fields.eq(self.fields),
             preparation.foreign.eq(foreign),
             preparation.oversize.eq(oversize),
@@ -279,7 +280,7 @@ class Sequencer(wiring.Component):
                 m.d.sync += warned.eq(1)
             m.d.sync += [t.plan.eq(preparation.plan), t.cause.eq(Mux(preparation.plan.opens, Rule.R11, Rule.R13A))]
             with m.If(~state.recovery):
-                m.d.sync += state.end.eq(preparation.end)
+                state.set_end(preparation.end)
             unless_it_changes("WAIT")
 
         with fsm.state("GARBLED"):
@@ -327,7 +328,16 @@ class Sequencer(wiring.Component):
         operate(t, ours)
         time_out(t)
         if turns:
-            m.d.comb += state.new_top.eq(t.message.seq)
+            m.d.comb += [
+                expected.session.eq(session),
+                expected.next_session.eq(states.wanted),
+                state.new_top.eq(t.message.seq),
+                state.new_highest.eq(
+                    Mux(fsm.bits["COMMIT"], t.message.seq, Mux(t.top_reaches, state.top, t.target_below))
+                ),
+                preparation.alone.eq(fsm.bits["RANGE CLOSES"]),
+                state.new_end.eq(preparation.end),
+            ]
             states.take_up(m, fsm.bits["TAKE UP"])
         fsm.finish()
         teller.finish()
@@ -372,7 +382,7 @@ class Sequencer(wiring.Component):
         with m.If(plan.tops):
             state.raise_top(message.seq)
         with m.If(plan.raises):
-            m.d.sync += state.highest.eq(message.seq)
+            state.set_highest(message.seq)
         with m.If(plan.activates):
             m.d.sync += state.phase.eq(Phase.ACTIVE)
         with m.If(plan.halts):
@@ -380,6 +390,9 @@ class Sequencer(wiring.Component):
             fsm.go("HALTED")
         with m.If(plan.asks):
             t.ask(plan.opens, ~plan.opens)
+        if self.shape.sessions > 1:
+            # At once, as what is derived from it takes its time to show.
+            m.d.comb += t.expected.increment.eq(plan.simple)
         with m.Switch(plan.rule):
             with m.Case(Rule.R3, Rule.R7, Rule.R9):
                 m.d.sync += t.moved()
@@ -387,10 +400,12 @@ class Sequencer(wiring.Component):
             with m.Case(Rule.R3A):
                 fsm.go("UNCHANGED")
             with m.Case(Rule.R5):
-                m.d.sync += [state.highest.eq(1), *state.forget(), *t.moved()]
+                state.set_highest(C(1, NUMBER))
+                m.d.sync += [*state.forget(), *t.moved()]
                 fsm.go("WALK")
             with m.Case(Rule.R8):
-                m.d.sync += advances.eq(plan.simple)
+                if self.shape.sessions == 1:
+                    m.d.sync += advances.eq(plan.simple)
                 with m.If(~plan.simple):
                     m.d.sync += t.moved()
                     fsm.go("ADVANCE")

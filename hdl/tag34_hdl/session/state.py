@@ -9,9 +9,9 @@ from amaranth.lib import data
 
 from tag34.contract import Phase, Policy
 
-from ..block_memory import BlockMemory
 from ..layouts import NUMBER, Shape
 from .expected import Expected
+from .kept import Kept
 from .table import Context, Sweep, Table
 from .timers import TICKS
 
@@ -59,8 +59,10 @@ class State:
         retries: by R14.
         running: the timer should run, by the state of a cycle ago.
 
-    Of many sessions, ``top`` and ``first_begin`` are not loaded: they follow block memory, and are what they should be
-    from the third cycle after on. Until then nobody asks, as a transaction is not over so soon.
+    Of many sessions, ``highest``, ``top``, ``end``, ``first_begin`` and ``timer`` are not loaded: they follow block
+    memory (:class:`~tag34_hdl.session.kept.Kept`), and are what they should be from the third cycle on after they have
+    been set, or another session has been asked for. Until then nobody looks. Only a request may be in a hurry:
+    ``end_soon`` is ``end`` a cycle earlier. ``settled`` is what ``timer`` becomes when the state is put away.
     """
 
     def __init__(self, m: Module, shape: Shape, expected: Expected, config: Any):
@@ -89,6 +91,12 @@ class State:
         self.new_top = Signal(NUMBER)
         self.tops = Signal()
         self.begins = Signal()
+        self.new_highest = Signal(NUMBER)
+        self.highests = Signal()
+        self.new_end = Signal(NUMBER)
+        self.ends = Signal()
+        self.end_soon = Signal(NUMBER)
+        self.settled = Signal(TICKS)
         # The first request of a connection has the lowest begin.
         if shape.sessions == 1:
             with m.If(~self.begin_valid):
@@ -112,6 +120,20 @@ class State:
         else:
             self._m.d.comb += self.tops.eq(1)
         self._m.d.sync += self.top_valid.eq(1)
+
+    def set_highest(self, number: Value) -> None:
+        """``highest`` becomes ``number``. (Of many sessions it is what ``new_highest`` is anyway.)"""
+        if self._shape.sessions == 1:
+            self._m.d.sync += self.highest.eq(number)
+        else:
+            self._m.d.comb += self.highests.eq(1)
+
+    def set_end(self, number: Value) -> None:
+        """``end`` becomes ``number``. (Of many sessions it is what ``new_end`` is anyway.)"""
+        if self._shape.sessions == 1:
+            self._m.d.sync += self.end.eq(number)
+        else:
+            self._m.d.comb += self.ends.eq(1)
 
     def begin(self) -> None:
         """A request is taken."""
@@ -139,7 +161,8 @@ class State:
         shift = Mux(stops, ~now, Mux(starts, now, 0))
         # One adder: what is subtracted needs the carry.
         ends = (Cat(1, left) + Cat(stops, shift))[1:]
-        return [self.timer.eq(ends), self.timer_runs.eq(self.running), self.timer_starts.eq(0)]
+        settled = self.timer if self._shape.sessions == 1 else self.settled
+        return [settled.eq(ends), self.timer_runs.eq(self.running), self.timer_starts.eq(0)]
 
 
 class States:
@@ -169,10 +192,8 @@ class States:
             top_valid=state.top_valid,
             entries=state.entries,
             holding=state.holding,
-            end=state.end,
             again_done=state.again_done,
             begin_valid=state.begin_valid,
-            timer=state.timer,
             timer_runs=state.timer_runs,
             retries=state.retries,
         )
@@ -182,16 +203,23 @@ class States:
         for name, register, written, number in (
             ("tops", state.top, state.tops, state.new_top),
             ("first_begins", state.first_begin, state.begins, expected.value),
+            ("highests", state.highest, state.highests, state.new_highest),
+            ("ends", state.end, state.ends, state.new_end),
+            ("timers", state.timer, self.put, state.settled),
         ):
-            m.submodules[name] = kept = BlockMemory(NUMBER, sessions)
+            m.submodules[name] = kept = Kept(register.shape(), sessions, begins=name == "highests", sweep=sweep)
             m.d.comb += [
-                kept.address.eq(self.wanted),
-                kept.enable.eq(~kept.collides),
+                kept.next_session.eq(self.wanted),
                 kept.write.eq(written),
-                kept.write_address.eq(session),
-                kept.write_data.eq(number),
+                kept.session.eq(session),
+                kept.new.eq(number),
+                register.eq(kept.value),
             ]
-            m.d.sync += register.eq(kept.data)
+            if name == "ends":
+                m.d.comb += state.end_soon.eq(kept.soon)
+        # A cycle later `highest` is what it should be even after the shortest transaction.
+        put = Signal()
+        m.d.sync += put.eq(self.put)
         m.d.comb += [
             self.busy.eq(states.busy),
             states.address.eq(self.wanted),
@@ -199,7 +227,7 @@ class States:
             states.put_address.eq(session),
             states.put_entry.rest.eq(context.word),
             shown.address.eq(self.wanted),
-            shown.put.eq(self.put),
+            shown.put.eq(put),
             shown.put_address.eq(session),
             Value.cast(shown.put_entry).eq(state.shown),
             expected.restored.eq(states.entry.expected),
@@ -209,7 +237,8 @@ class States:
             m.d.comb += states.put_entry.expected[name].eq(getattr(expected, name))
 
     def show(self, m: Module, session: Value, shown: Any) -> None:
-        """``shown`` is the state of ``session``, two cycles later at most, as of its last transaction."""
+        """``shown`` is the state of ``session``, two cycles later at most, as of its last transaction; of many
+        sessions, the last that was put away four cycles ago."""
         if self._sessions == 1:
             m.d.comb += Value.cast(shown).eq(self._state.shown)
         else:
@@ -225,6 +254,6 @@ class States:
         state, shown, known = self._state, self._shown.entry, self._states.known
         with m.If(when):
             m.d.sync += [self._session.eq(self.wanted), self.timer_ran.eq(self._states.entry.rest.timer_runs & known)]
-        also = Context(phase=state.phase, may_request=state.may_request, recovery=state.recovery, highest=state.highest)
+        also = Context(phase=state.phase, may_request=state.may_request, recovery=state.recovery)
         self._context.take_up(m, when, self._states.entry.rest, known)
-        also.take_up(m, when, Cat(shown.phase, shown.may_request, shown.recovery, shown.highest), known)
+        also.take_up(m, when, Cat(shown.phase, shown.may_request, shown.recovery), known)

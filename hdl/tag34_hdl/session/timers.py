@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module, Signal, unsigned
+from amaranth import C, Cat, Elaboratable, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,7 @@ class Timers(wiring.Component):
         due: a session whose deadline is now; taken when its timer has been set anew.
         idle: nothing is under way; ticks may be waiting.
 
-    Throughput: a tick takes as many cycles as there are sessions, and two; the next is not taken before.
+    Throughput: a tick takes two cycles per session, and one or two more; the next is not taken before.
     """
 
     def __init__(self, shape: Shape, sweep: Sweep | None = None):
@@ -57,18 +57,21 @@ class Timers(wiring.Component):
             timers.put_entry.eq(self.put_timer),
         ]
         running = Signal(range(sessions + 1))
+        index = Signal(range(sessions + 1))
+        m.d.comb += timers.address.eq(index)
+        if sessions > 1:
+            self._count(m, running)
+            self._scan(m, timers, running, index)
+            return m
         with m.If(self.put & self.put_timer.runs & ~self.put_ran):
             m.d.sync += running.eq(running + 1)
         with m.If(self.put & ~self.put_timer.runs & self.put_ran):
             m.d.sync += running.eq(running - 1)
-
-        index = Signal(range(sessions + 1))
         shown = Signal(self.shape.session_bits)  # whose timer the table shows
         shows = Signal()
         looked = Signal.like(shown)  # whose timer was shown in the cycle before
         looks = Signal()  # one was
         ends = Signal()  # and it ends with this tick
-        m.d.comb += timers.address.eq(index)
         m.d.sync += [
             looked.eq(shown),
             looks.eq(0),
@@ -106,3 +109,44 @@ class Timers(wiring.Component):
                     with m.Else():
                         m.next = "LOOK"
         return m
+
+    def _count(self, m: Module, running: Signal) -> None:
+        """Timers that run, with one adder."""
+        with m.If(self.put & (self.put_timer.runs ^ self.put_ran)):
+            m.d.sync += running.eq(running + Cat(C(1, 1), self.put_ran.replicate(len(running) - 1)))
+
+    def _scan(self, m: Module, timers: Table, running: Signal, index: Signal) -> None:
+        """Many sessions: the next one is not asked for before it is time, so that nobody has to go back to it."""
+        ends = Signal()  # the timer looked at in the cycle before ends with this tick
+        sees = Signal()
+        m.d.sync += ends.eq(sees & timers.known & timers.entry.runs & (timers.entry.deadline == self.now))
+        with m.FSM(name="timers"):
+            with m.State("IDLE"):
+                m.d.comb += self.idle.eq(1)
+                m.d.sync += index.eq(0)
+                with m.If(self.ticks & (running == 0)):
+                    m.d.comb += self.ticks_drop.eq(1)
+                with m.Elif(self.ticks):
+                    m.d.comb += self.tick.eq(1)
+                    m.d.sync += self.now.eq(self.now + 1)
+                    m.next = "LOOK"
+
+            with m.State("LOOK"):
+                with m.If(ends):
+                    m.d.sync += self.due.valid.eq(1)
+                    m.next = "DUE"
+                with m.Elif(index == self.shape.sessions):
+                    m.next = "IDLE"
+                # One that is set just now is looked at in the next cycle.
+                with m.Elif(~timers.collides):
+                    m.next = "SEE"
+
+            with m.State("SEE"):
+                m.d.comb += sees.eq(1)
+                m.d.sync += [self.due.payload.eq(index), index.eq(index + 1)]
+                m.next = "LOOK"
+
+            with m.State("DUE"):
+                with m.If(self.due.ready):
+                    m.d.sync += self.due.valid.eq(0)
+                    m.next = "LOOK"

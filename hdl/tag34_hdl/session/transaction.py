@@ -105,11 +105,12 @@ class Transaction:
             self.tried_enough.eq(state.retries == dut.config.resend_retries),
         ]
         request = dut.request.payload
+        end = state.end if shape.sessions == 1 else state.end_soon
         self.request_end = Signal(NUMBER, reset_less=True)  # as sent, for the record
         m.d.comb += [
             request.session.eq(dut.session),
             request.begin.eq(expected.value),
-            request.end.eq(Mux(self.infinity, Mux(dut.config.infinity_old, INFINITY_OLD, INFINITY), state.end)),
+            request.end.eq(Mux(self.infinity, Mux(dut.config.infinity_old, INFINITY_OLD, INFINITY), end)),
         ]
 
     def event(

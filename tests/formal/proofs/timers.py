@@ -58,13 +58,11 @@ class TimersDue(Proof):
         def state(*names: str) -> Value:
             return opened.state("timers", *names)
 
-        index, shown, shows = opened.signal("index"), opened.signal("shown"), opened.signal("shows")
-        looked, looks_back, found = opened.signal("looked"), opened.signal("looks"), opened.signal("ends")
+        index, found = opened.signal("index"), opened.signal("ends")
         watched = self.constant(ceil_log2(SESSIONS), "watched")
         self.assume(watched < SESSIONS)
         word = timer(watched)
         put = dut.put & (dut.put_session == watched)
-        over = looks_back & (looked == SESSIONS - 1)  # all have been shown, what is shown now is nobody's
         # It ends with the tick that is being looked at, was not set anew since, and is not announced and taken.
         ends = Signal()
         with m.If(dut.tick):
@@ -78,29 +76,20 @@ class TimersDue(Proof):
         running = opened.signal("running")
         self.lemma(running == sum(other.runs for other in words), "count")
         self.lemma(~ends | (word.runs & (word.deadline == dut.now)), "ends")
-        self.lemma(
-            ~ends
-            | ~state("LOOK")
-            | (((index <= watched) | (shows & (shown == watched))) & ~over)
-            | (looks_back & (looked == watched) & found),
-            "to be looked at",
-        )
+        here = found & (dut.due.payload == watched)
+        self.lemma(~ends | ~state("LOOK") | (index <= watched) | here, "to be looked at")
+        self.lemma(~ends | ~state("SEE") | (index <= watched), "to be looked at")
         self.lemma(~ends | ~state("DUE") | (dut.due.payload <= watched), "to be looked at")
         entry = Signal(Timer)
         read = opened.signal("timers.entry")
         m.d.comb += Value.cast(entry).eq(Mux(opened.signal("timers.known"), read, 0))
-        calm = ~self.past(put)
-        looks = state("LOOK") & shows & (shown == watched)
-        self.lemma(~(looks & calm) | ((entry.runs == word.runs) & (entry.deadline == word.deadline)), "what is shown")
-        self.lemma(~looks | (self.past(index) == shown), "what is shown")
-        self.lemma(state("LOOK") | ~(shows | looks_back), "nothing is shown")
-        was_shown = (self.past(shown) == looked) & self.past(shows) & (self.past(index) == looked + 1)
-        self.lemma(~looks_back | ((looked < SESSIONS) & was_shown), "what was shown")
-        self.lemma(~(looks_back & shows) | (shown == looked + 1), "what was shown")
+        sees = state("SEE") & (index == watched)
+        self.lemma(~sees | ((entry.runs == word.runs) & (entry.deadline == word.deadline)), "what is seen")
+        self.lemma(~found | state("LOOK"), "what was seen")
+        self.lemma(~(found | state("DUE")) | (index == dut.due.payload + 1), "what was seen")
         self.lemma(dut.due.valid == state("DUE"), "due")
-        self.lemma(~state("LOOK") | (index <= SESSIONS) | over, "index")
-        self.lemma(~state("DUE") | (dut.due.payload < SESSIONS), "session")
-        self.lemma(~state("LOOK") | ~shows | ((shown < SESSIONS) & (index == shown + 1)) | over, "index")
+        self.lemma(state("IDLE") | (index <= SESSIONS), "index")
+        self.lemma(~state("SEE") | (index < SESSIONS), "index")
 
         announced = dut.due.valid & ~self.past(dut.due.valid) & (dut.due.payload == watched)
         before = self.past(self.past(entry, init=0), init=0)

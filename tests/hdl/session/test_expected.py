@@ -12,8 +12,10 @@ from tag34_hdl.layouts import Shape
 from tag34_hdl.session.expected import Expected
 from tests.hdl.bench import simulate
 
-#: Cycles that the sums may take after a jump.
-BUSY = SEQ_DIGITS + 1
+#: Cycles that the sums may take after a jump, and of many sessions.
+BUSY, BUSY_OF_MANY = SEQ_DIGITS + 1, SEQ_DIGITS + 2
+#: Cycles between two steps, of many sessions.
+APART = 4
 
 
 class Model:
@@ -116,3 +118,79 @@ def test_a_jump_takes_window_and_chunk_as_they_are_now(rng: random.Random) -> No
             await driver.load(rng.randint(1, MAX_SEQ), with_low=True)
 
     simulate(dut, testbench)
+
+
+class Turns(Driver):
+    """The same with many sessions, each of which has a model; what of it is restored is kept here."""
+
+    def __init__(self, dut: Expected, models: list[Model], ctx: Any):
+        super().__init__(dut, models[0], ctx)
+        self.models = models
+        self.session = 0
+
+    async def turn(self, session: int) -> None:
+        """Another session's turn, as the sequencer does it: it is asked for, a cycle later it is taken up."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.next_session, session)
+        await ctx.tick()
+        model = self.models[session]
+        ctx.set(dut.restored, {"value": to_bcd(model.value), "low": model.value % model.size})
+        ctx.set(dut.known, 1)
+        ctx.set(dut.restore, 1)
+        await ctx.tick()
+        ctx.set(dut.restore, 0)
+        ctx.set(dut.session, session)
+        self.model = model
+        ctx.set(dut.window_limit, to_bcd(model.window))
+        ctx.set(dut.chunk, to_bcd(model.chunk))
+
+    async def step(self) -> None:
+        """Up by one. The number is there at once, what is derived from it in the third cycle."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.increment, 1)
+        await ctx.tick()
+        ctx.set(dut.increment, 0)
+        self.model.value += 1
+        assert from_bcd(ctx.get(dut.value)) == self.model.value
+        await ctx.tick().repeat(2)
+        self.compare()
+        await ctx.tick().repeat(APART - 3)
+        self.compare()
+
+    async def jump(self, value: int) -> None:
+        """A number from the host."""
+        ctx, dut = self.ctx, self.dut
+        ctx.set(dut.load, 1)
+        ctx.set(dut.new_value, to_bcd(value))
+        await ctx.tick()
+        ctx.set(dut.load, 0)
+        self.model.value = value
+        for _ in range(BUSY_OF_MANY):
+            assert ctx.get(dut.busy)
+            await ctx.tick()
+        assert not ctx.get(dut.busy)
+        await ctx.tick()
+        self.compare()
+
+
+@pytest.mark.rule("R8", "R10", "R11", "R17")
+def test_each_session_has_its_own_sums(rng: random.Random) -> None:
+    sessions = 3
+    shape = Shape(sessions=sessions, window=8)
+    dut = Expected(shape)
+    models = [Model(shape, rng.randint(1, 8), chunk) for chunk in (1, 1000, MAX_SEQ)]
+
+    async def testbench(ctx: Any) -> None:
+        driver = Turns(dut, models, ctx)
+        for session in range(sessions):
+            await driver.turn(session)
+            await driver.jump(rng.choice((1, 1, 10, 1000)))
+        for _ in range(200):
+            await driver.turn(rng.randrange(sessions))
+            driver.compare()
+            for _ in range(rng.choice((0, 1, 1, 2, 12))):
+                await driver.step()
+            if rng.random() < 0.2:
+                await driver.jump(rng.choice((1, 9, 99, 1000, 9_999_990, MAX_SEQ - 30)))
+
+    simulate(dut, testbench, cycles=20_000)

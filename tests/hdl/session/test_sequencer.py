@@ -319,7 +319,7 @@ class Driver:
                 break
             await self.ctx.tick()
         await self.rest()
-        await self.wait(1)
+        await self.wait(2)
         assert all(payload.session == SESSION for payload in [*self.records.payloads, *self.requests.payloads])
         raw = b"".join(payload.as_bits().to_bytes(RECORD_BYTES, "little") for payload in self.records.payloads)
         self.records.payloads.clear()
@@ -574,7 +574,7 @@ def test_a_connect_waits_until_all_that_came_before_it_has_been_judged(rng: rand
         ctx.set(dut.command_valid, 0)
         assert not ctx.get(dut.hold_rx)
         await driver.rest()
-        await driver.wait(2)
+        await driver.wait(3)
         assert slots.clears == clears + 1
         assert Phase(ctx.get(dut.state).phase) is Phase.LOGON
 

@@ -48,7 +48,7 @@ class Driver:
         self.now = (self.now + taken) % 2**32
         assert ctx.get(dut.now) == self.now
         due: list[int] = []
-        for _ in range(self.sessions + LIMIT * self.sessions):
+        for _ in range(2 * self.sessions + LIMIT * self.sessions):
             if ctx.get(dut.idle):
                 return due
             if ctx.get(dut.due.valid) and rng.random() < 0.5:
@@ -84,3 +84,41 @@ def test_due_at_its_tick_and_never_else(sessions: int, rng: random.Random) -> No
         assert seen > 20
 
     simulate(dut, testbench, cycles=60_000)
+
+
+@pytest.mark.rule("R14", "R17")
+@pytest.mark.parametrize("sessions", [2, 3, 16])
+def test_a_tick_takes_two_cycles_for_each_session(sessions: int) -> None:
+    dut = Timers(Shape(sessions=sessions))
+
+    async def testbench(ctx: Any) -> None:
+        driver = Driver(dut, ctx, sessions)
+        await ctx.tick().repeat(sessions + 1)  # the table is swept
+        await driver.put(sessions - 1, 100)
+        ctx.set(dut.ticks, 1)
+        await ctx.tick()
+        ctx.set(dut.ticks, 0)
+        cycles = 0
+        while not ctx.get(dut.idle):
+            cycles += 1
+            await ctx.tick()
+        assert cycles == 2 * sessions + 1
+
+    simulate(dut, testbench)
+
+
+@pytest.mark.rule("R14", "R17")
+def test_all_may_run_and_all_may_stop(rng: random.Random) -> None:
+    """Whether ticks are dropped is known of as many as there are."""
+    sessions = 4
+    dut = Timers(Shape(sessions=sessions))
+
+    async def testbench(ctx: Any) -> None:
+        driver = Driver(dut, ctx, sessions)
+        await ctx.tick().repeat(sessions + 1)  # the table is swept
+        for deadline in (1000, None, 1000, 2000, None):
+            for session in rng.sample(range(sessions), sessions):
+                await driver.put(session, deadline)
+                assert await driver.tick(rng) == []
+
+    simulate(dut, testbench)
