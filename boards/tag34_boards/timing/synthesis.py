@@ -9,7 +9,7 @@ from pathlib import Path
 from ..block_registers import take_in
 from .names import borrowed
 from .ring import TOP, Design
-from .tools import YOSYS, run, tool, version
+from .tools import YOSYS, ToolError, run, tool, version
 
 #: ``{inside}`` is the module in the ring. It keeps its border to the ring: a cell is either one's or the other's.
 #: Within it names are hidden before they are handed out to cells. abc9 is told that a wire
@@ -29,6 +29,8 @@ abc9 -W 800
 clean
 synth_ecp5 -top {top} -run map_cells: -json design.json
 """
+#: abc9 dies on some designs without a word. Those it takes if the names that nobody needs are gone.
+BEFORE_ABC9 = "opt_clean -purge"
 #: What is done with the netlist behind it; another text for another way of doing it.
 BEHIND = "registers behind blocks go into them"
 
@@ -72,7 +74,15 @@ def synthesize(design: Design, build: Path, script: str = SCRIPT) -> Netlist:
     (folder / "design.il").write_text(design.rtlil)
     (folder / "borrowed.txt").write_text(names)
     (folder / "synth.ys").write_text(script)
-    run([tool(YOSYS), "-q", "-s", "synth.ys"], folder / "synth.log")
+    log = folder / "synth.log"
+    command = [tool(YOSYS), "-q", "-s", "synth.ys"]
+    try:
+        run(command, log)
+    except ToolError:
+        if "ERROR" in log.read_text(errors="replace"):
+            raise
+        (folder / "synth.ys").write_text(script.replace("\nabc9", f"\n{BEFORE_ABC9}\nabc9"))
+        run(command, log)
     take_in(folder / "design.json")
     made = digest((folder / "design.json").read_text())
     done.write_text(made)  # last: what failed half way is made again
