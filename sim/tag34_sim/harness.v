@@ -17,7 +17,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   output [SESSION_BITS-1:0] tx_session,
   output records_valid, output [RECORD_BITS-1:0] records,
 `ifdef PARTS
-  input [`PARTS-1:0] wake, output [`PARTS-1:0] awake,
+  input [`PARTS-1:0] wake, output [`PARTS-1:0] moved, output [`PARTS-1:0] awake,
 `endif
   output [31:0] read_data, output ready, output idle
 );
@@ -48,7 +48,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   tag34_core core (
     .clk(clk), .rst(rst),
 `ifdef PARTS
-    .wake(wake), .awake(awake),
+    .wake(wake), .moved(moved), .awake(awake),
 `endif
     .rx__valid(rx_valid), .rx__payload(rx), .rx__ready(rx_ready),
     .send_body__valid(body_valid), .send_body__payload(body), .send_body__ready(body_ready),

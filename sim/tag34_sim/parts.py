@@ -175,8 +175,9 @@ def _needed_only_by(netlist: Netlist, registers: set[str], others: set[int]) -> 
 
 
 def divide(text: str, components: Sequence[str] = COMPONENTS, rare: Sequence[str] = RARE) -> str:
-    """The flattened core's Verilog, as Yosys writes it, in parts, with two more ports ``wake`` and ``awake``, and a
-    macro PARTS that says how wide they are; as it was, if there is no part. Raises UnreadableError."""
+    """The flattened core's Verilog, as Yosys writes it, in parts, with three ports more (``wake``, ``moved``,
+    ``awake``) and a macro PARTS that says how wide they are; as it was, if there is no part. Raises
+    UnreadableError."""
     netlist = Netlist(text)
     parts = find(netlist, components, rare)
     return "".join(f"{line}\n" for line in _write(netlist, parts)) + netlist.after if parts else text
@@ -193,8 +194,9 @@ def _write(netlist: Netlist, parts: Sequence[Part]) -> Iterator[str]:
         for part in netlist.statements[index].sets
     }
     yield f"{PARTED} {len(parts)}"
-    yield f"{netlist.header}, wake, awake);"
+    yield f"{netlist.header}, wake, moved, awake);"
     yield f"  input [{len(parts) - 1}:0] wake;"
+    yield f"  output [{len(parts) - 1}:0] moved;"
     yield f"  output [{len(parts) - 1}:0] awake;"
     for name, signal in netlist.signals.items():
         variable = name in blocks or signal.words or (name in netlist.registers and name not in part_of)
@@ -255,14 +257,17 @@ def _part(netlist: Netlist, part: Part, number: int, blocks: set[str], part_of: 
             then = f"begun_{number} ? {then}: {first}"
         yield f"  assign {written(name)} = {then};"
     if part.condition:
+        yield f"  assign moved[{number}] = 0;"
         yield f"  assign awake[{number}] = {part.condition};"
         return
-    # What changes only with a part is asked for only then: as a signal that stays one, so that Verilator sees it.
+    # What changes only with a part is asked for only then: as an output, so that it stays a signal of its own. (As a
+    # public one it would have Verilator keep a list of such signals, by thread, of which a core that is deleted after
+    # another one spoils what is no longer there.)
     calm = [name for name in kept if name in part_of]
     moved = [f"({written(name)} != {kept[name]})" for name in calm]
-    yield f"  wire moved_{number} /*verilator public_flat_rd*/ = {' | '.join([f'!begun_{number}', *moved])};"
+    yield f"  assign moved[{number}] = {' | '.join([f'!begun_{number}', *moved])};"
     changed = [f"({written(name)} != {kept[name]})" for name in kept if name not in calm]
-    yield f"  assign awake[{number}] = {' | '.join([f'moved_{number}', *changed])};"
+    yield f"  assign awake[{number}] = {' | '.join([f'moved[{number}]', *changed])};"
 
 
 def _starts_right(netlist: Netlist, register: str) -> bool:

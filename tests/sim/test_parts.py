@@ -100,12 +100,12 @@ def test_a_register_holds_unless_a_condition_is_met() -> None:
 
 def test_a_part_wakes_for_each_input_and_while_it_moves() -> None:
     text = divide(SMALL, ["part.*"], [])
-    assert text.startswith(f"{PARTED} 1\nmodule top(clk, rst, go, seen, wake, awake);")
+    assert text.startswith(f"{PARTED} 1\nmodule top(clk, rst, go, seen, wake, moved, awake);")
     copies = text.split("@(edge wake[0]) begin\n")[1].split("  end")[0]
     named = {name.strip(): copy for copy, name in re.findall(r"    (\w+) <= (.*);", copies) if name != "1"}
     assert set(named) == {"go", "rst", "\\part$2.count"}
     awake = re.search(r"assign awake\[0\] = (.*);", text)
-    moved = re.search(r"wire moved_0 .* = (.*);", text)
+    moved = re.search(r"assign moved\[0\] = (.*);", text)
     assert awake is not None
     assert moved is not None
     assert f"(go != {named['go']} )" in awake[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -219,6 +220,25 @@ def compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Shape]:
     monkeypatch.setattr(verilator, "compile_core", compile_core)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return shapes
+
+
+#: Three cores at a time, deleted in another order than they were made in.
+THREE = """
+from tag34_hdl.layouts import Shape
+from tag34_sim.verilator import VerilatedCore
+for _ in range(20):
+    cores = [VerilatedCore(Shape()) for _ in range(3)]
+    for core in cores[1:] + cores[:1]:
+        core.close()
+"""
+
+
+@needs_compiler
+def test_cores_are_deleted_in_any_order() -> None:
+    """With memory that is overwritten when it is given back (GNU's), so that who still looks at it does not survive."""
+    environment = {**os.environ, "MALLOC_PERTURB_": "85"}
+    done = subprocess.run([sys.executable, "-c", THREE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @needs_compiler
