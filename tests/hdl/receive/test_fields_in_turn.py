@@ -14,8 +14,9 @@ from amaranth.lib import data
 from tag34_hdl.block_memory import UndefinedCollisions
 from tag34_hdl.layouts import Shape
 from tag34_hdl.receive.fields import Fields
+from tag34_sim.messages import Field
 from tests.hdl.bench import Simulation, plain
-from tests.hdl.receive.test_fields import marked, random_message
+from tests.hdl.receive.test_fields import PEER, marked, random_message
 
 SESSIONS = 3
 SHAPE, ALONE = Shape(sessions=SESSIONS, window=64), Shape(window=64)
@@ -75,13 +76,17 @@ def steps(rng: random.Random, streams: list[list[dict[str, int] | None]], longes
         yield None
 
 
-@pytest.mark.rule("F2", "R17")
-@pytest.mark.parametrize(("longest", "pause"), [(1, 0.0), (3, 0.0), (30, 0.0), (5, 0.4)])
-def test_each_session_has_the_fields_it_would_have_alone(longest: int, pause: float, rng: random.Random) -> None:
-    """Whenever no change is told; and it is told for three cycles, no longer."""
+def each_is_alone(
+    messages: list[list[bytes]], rng: random.Random, *, longest: int, pause: float = 0.0
+) -> dict[str, int]:
+    """Show the sessions' messages in turn: whenever no change is told each session has the fields that it would have
+    alone, and a change is told for three cycles, no longer.
+
+    Returns what was seen how often: settled fields, a turn that shows late, a new number.
+    """
     bench, simulator = simulation()
     dut = bench.dut
-    streams = [[mark for _ in range(6) for mark in marked(random_message(rng))] for _ in range(SESSIONS)]
+    streams = [[mark for raw in of_one for mark in marked(raw)] for of_one in messages]
     names = [name for name, _ in SHAPE.fields if name != "mirror"]
     told = dict.fromkeys(("settled", "at a turn", "new"), 0)
 
@@ -139,4 +144,29 @@ def test_each_session_has_the_fields_it_would_have_alone(longest: int, pause: fl
             before, turn = before | now, switch
 
     simulator.run(testbench, cycles=60_000)
+    return told
+
+
+@pytest.mark.rule("F2", "R17")
+@pytest.mark.parametrize(("longest", "pause"), [(1, 0.0), (3, 0.0), (30, 0.0), (5, 0.4)])
+def test_each_session_has_the_fields_it_would_have_alone(longest: int, pause: float, rng: random.Random) -> None:
+    messages = [[random_message(rng) for _ in range(6)] for _ in range(SESSIONS)]
+    told = each_is_alone(messages, rng, longest=longest, pause=pause)
     assert min(told.values()) > 20, told
+
+
+@pytest.mark.rule("F2", "R17")
+def test_F2_data_fields_are_passed_over_whatever_comes_between(rng: random.Random) -> None:
+    """Their length is counted down elsewhere than with one session: in BCD."""
+    inside = b"\x01141=Y\x01123=Y\x0136=5\x01"
+
+    def data_field(size: int) -> list[Field]:
+        return [(95, size), (96, (inside * 60)[:size])]
+
+    right = [data_field(size) for size in (1, 8, 9, 10, 11, 99, 100, 1001)]
+    wrong: list[list[Field]] = [
+        [(95, said), (96, inside)] for said in ("0", "0019", "0000019", "", "1x", 18, 20, 999999, "5\x0196x")
+    ]
+    wrong += [[(95, 19), (58, "x"), (96, inside)], [(93, 19), (96, inside)]]
+    messages = [PEER.message(kind, 7, [*fields, (36, 7), (141, "Y")]) for fields in right + wrong for kind in "A4"]
+    each_is_alone([messages, rng.sample(messages, 8), []], rng, longest=60)
