@@ -102,7 +102,7 @@ SURVIVORS: tuple[Named, ...] = (
     ),
     Named("fields", _FIELDS, "is_soh = byte == SOH", r"eq Y\[0\] - const1", Kind.TIME, _EARLY),
     Named("fields", _FIELDS, "number_closed = Signal", r"mux A\[0\] - inv", Kind.TIME, _EARLY),
-    Named("fields", _FIELDS, "self.changed.eq", r"reduce_or A\[3\] current_97\[0\] const1", Kind.TIME, _EARLY),
+    Named("fields", _FIELDS, "changed.eq(Cat(current", r"reduce_or A\[3\] current_97\[0\] const1", Kind.TIME, _EARLY),
     Named(
         *("fields", _FIELDS, "ident = Signal", r"mux B\[2\] - inv"),
         *(Kind.EQUAL, "The place in an ident is set when a value begins: what it was before, nobody looks at."),
