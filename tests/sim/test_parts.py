@@ -6,6 +6,7 @@ import ctypes
 import random
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -189,7 +190,7 @@ class Pair:
         return sum(len(part) for part in seen[0][:7])
 
 
-def operations(rng: random.Random, sessions: int) -> Iterator[tuple[object, ...]]:
+def operations(rng: random.Random, sessions: int) -> Iterator[tuple[Any, ...]]:
     """What a host and its peers do to a core, and what they should not."""
     numbers = [0] * sessions
     while True:
@@ -234,7 +235,7 @@ def test_a_core_in_parts_does_the_same_in_each_cycle(
     pair = Pair(Shape(width=width, sessions=sessions), monkeypatch)
     moved = 0
     for count, operation in enumerate(operations(rng, sessions)):
-        pair.all(*operation)  # type: ignore[arg-type]
+        pair.all(*operation)
         moved += pair.outputs()
         if count > 1000 and pair.cores[0].cycles > 50_000:
             break

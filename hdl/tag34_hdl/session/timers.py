@@ -78,15 +78,7 @@ class Timers(wiring.Component):
             ends.eq(shows & timers.known & timers.entry.runs & (timers.entry.deadline == self.now)),
         ]
         with m.FSM(name="timers"):
-            with m.State("IDLE"):
-                m.d.comb += self.idle.eq(1)
-                m.d.sync += index.eq(0)
-                with m.If(self.ticks & (running == 0)):
-                    m.d.comb += self.ticks_drop.eq(1)
-                with m.Elif(self.ticks):
-                    m.d.comb += self.tick.eq(1)
-                    m.d.sync += self.now.eq(self.now + 1)
-                    m.next = "LOOK"
+            self._rest(m, running, index)
 
             with m.State("LOOK"):
                 # One that is set just now is looked at in the next cycle.
@@ -110,6 +102,18 @@ class Timers(wiring.Component):
                         m.next = "LOOK"
         return m
 
+    def _rest(self, m: Module, running: Signal, index: Signal) -> None:
+        """The state in which a tick is waited for: it begins a scan, or is dropped."""
+        with m.State("IDLE"):
+            m.d.comb += self.idle.eq(1)
+            m.d.sync += index.eq(0)
+            with m.If(self.ticks & (running == 0)):
+                m.d.comb += self.ticks_drop.eq(1)
+            with m.Elif(self.ticks):
+                m.d.comb += self.tick.eq(1)
+                m.d.sync += self.now.eq(self.now + 1)
+                m.next = "LOOK"
+
     def _count(self, m: Module, running: Signal) -> None:
         """Timers that run, with one adder."""
         with m.If(self.put & (self.put_timer.runs ^ self.put_ran)):
@@ -121,15 +125,7 @@ class Timers(wiring.Component):
         sees = Signal()
         m.d.sync += ends.eq(sees & timers.known & timers.entry.runs & (timers.entry.deadline == self.now))
         with m.FSM(name="timers"):
-            with m.State("IDLE"):
-                m.d.comb += self.idle.eq(1)
-                m.d.sync += index.eq(0)
-                with m.If(self.ticks & (running == 0)):
-                    m.d.comb += self.ticks_drop.eq(1)
-                with m.Elif(self.ticks):
-                    m.d.comb += self.tick.eq(1)
-                    m.d.sync += self.now.eq(self.now + 1)
-                    m.next = "LOOK"
+            self._rest(m, running, index)
 
             with m.State("LOOK"):
                 with m.If(ends):
