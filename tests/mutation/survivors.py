@@ -112,6 +112,7 @@ SURVIVORS: tuple[Named, ...] = (
         *(Kind.EQUAL, "Before a message is complete nobody asks whether it is foreign."),
     ),
     Named("sequencer", _STATE, "timer_starts = Signal", r"mux B\[0\] - inv", Kind.EQUAL, _FAILED),
+    Named("sequencer", _STATE, "timer_starts = Signal", r"mux S\[0\] tried_enough\[0\] const0", Kind.EQUAL, _FAILED),
     Named(
         *("sequencer", _STATE, "timer_starts = Signal", r"mux A\[0\] - const1"),
         *(
@@ -119,7 +120,6 @@ SURVIVORS: tuple[Named, ...] = (
             "Said again while what is held is released: whatever leads there has moved `expected`, and said it.",
         ),
     ),
-    Named("sequencer", _STATE, "timer_starts = Signal", r"mux S\[0\] tried_enough\[0\] const0", Kind.EQUAL, _FAILED),
     Named(
         *("sequencer", _SEQUENCER, "nothing = ", r"not A\[0\] due__valid\[0\] const0"),
         *(Kind.EQUAL, "While a timer is due the timers themselves say that they are at work."),
