@@ -1,6 +1,7 @@
 // Drives the Verilated core from queues: whole chunks go in, whole messages come out, one call from Python moves them all.
 // The core stands in a ring of registers (harness.v): a cycle is one evaluation. The widths come from the build (-D): they are those of tag34_hdl.layouts.Shape.
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <vector>
 
@@ -32,28 +33,39 @@ struct Beat {
 
 struct Beats {
     std::deque<Chunk> chunks;
-    size_t at = 0;  // in the first chunk
+    const uint8_t* next = nullptr;  // of the first chunk
+    size_t left = 0;
 
-    bool empty() const { return chunks.empty(); }
+    bool empty() const { return !left; }
     void push(uint16_t session, const uint8_t* bytes, size_t size, bool mark_last) {
-        if (size) chunks.push_back({session, mark_last, std::vector<uint8_t>(bytes, bytes + size)});
+        if (!size) return;
+        chunks.push_back({session, mark_last, std::vector<uint8_t>(bytes, bytes + size)});
+        if (!left) begin();
     }
     Beat front() const {
-        const Chunk& chunk = chunks.front();
-        const size_t left = chunk.bytes.size() - at;
-        Beat beat{0, unsigned(left < WIDTH ? left : WIDTH), chunk.session, chunk.mark_last && left <= WIDTH};
-        for (unsigned i = 0; i < beat.count; i++) beat.data |= uint64_t(chunk.bytes[at + i]) << 8 * i;
+        Beat beat{0, unsigned(left < WIDTH ? left : WIDTH), chunks.front().session, chunks.front().mark_last && left <= WIDTH};
+        // Most beats are full, and a copy of so many bytes as the compiler knows is one instruction.
+        if (left >= WIDTH) std::memcpy(&beat.data, next, WIDTH);
+        else std::memcpy(&beat.data, next, left);
         return beat;
     }
     void clear() {
         chunks.clear();
-        at = 0;
+        left = 0;
     }
     void pop() {
-        at += WIDTH;
-        if (at < chunks.front().bytes.size()) return;
+        if (left > WIDTH) {
+            next += WIDTH;
+            left -= WIDTH;
+            return;
+        }
         chunks.pop_front();
-        at = 0;
+        left = 0;
+        if (!chunks.empty()) begin();
+    }
+    void begin() {
+        next = chunks.front().bytes.data();
+        left = chunks.front().bytes.size();
     }
 };
 
@@ -67,7 +79,8 @@ struct Output {
     uint16_t session = 0;  // of the message that has begun
 
     void collect(uint64_t data, unsigned count, bool last, uint16_t of) {
-        for (unsigned i = 0; i < count; i++) bytes.push_back(data >> 8 * i & 255);
+        const uint8_t* raw = reinterpret_cast<const uint8_t*>(&data);
+        bytes.insert(bytes.end(), raw, raw + count);
         session = !begun || session == of ? of : SEVERAL;
         begun = !last;
         if (!last) return;
@@ -106,6 +119,7 @@ struct Core {
     unsigned stall_in = 0, stall_out = 0;  // of 256
     bool rx_offered = false, body_offered = false, header_offered = false;
     bool deliver_ready = false, tx_ready = false, records_ready = false;
+    bool reading = false;  // a register
 
     Core() {
         top.clk = 0;
@@ -134,7 +148,7 @@ struct Core {
     void edge() {
         top.clk = !top.clk;
 #ifdef PARTS
-        top.wake ^= top.awake;
+        top.wake ^= reading ? top.awake | top.shown : top.awake;
 #endif
         top.eval();
     }
@@ -275,11 +289,13 @@ uint32_t tag34_read(void* handle, unsigned address) {
     Core& core = *static_cast<Core*>(handle);
     core.top.next_address = address;
     core.top.next_read = 1;
+    core.reading = true;
     core.step();
     core.top.next_read = 0;
     core.step();
     core.step();
     core.access();
+    core.reading = false;
     return core.top.read_data;
 }
 

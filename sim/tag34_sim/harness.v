@@ -17,7 +17,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   output [SESSION_BITS-1:0] tx_session,
   output records_valid, output [RECORD_BITS-1:0] records,
 `ifdef PARTS
-  input [`PARTS-1:0] wake, output [`PARTS-1:0] moved, output [`PARTS-1:0] awake,
+  input [`PARTS-1:0] wake, `MOVED output [`PARTS-1:0] awake, output [`PARTS-1:0] shown,
 `endif
   output [31:0] read_data, output ready, output idle
 );
@@ -31,11 +31,11 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   always @(posedge clk) begin
     rst <= next_rst;
     rx_valid <= next_rx_valid;
-    rx <= {1'b0, next_rx_session, next_rx_count, next_rx_data};
+    if (next_rx_valid) rx <= {1'b0, next_rx_session, next_rx_count, next_rx_data};
     body_valid <= next_body_valid;
-    body <= {next_body_last, next_body_session, next_body_count, next_body_data};
+    if (next_body_valid) body <= {next_body_last, next_body_session, next_body_count, next_body_data};
     header_valid <= next_header_valid;
-    header <= {next_header_body, next_header_seq, next_header_replay, next_header_msg_type, next_header_session};
+    if (next_header_valid) header <= {next_header_body, next_header_seq, next_header_replay, next_header_msg_type, next_header_session};
     deliver_ready <= next_deliver_ready;
     tx_ready <= next_tx_ready;
     records_ready <= next_records_ready;
@@ -48,7 +48,7 @@ module tag34_harness #(parameter WIDTH = 1, COUNT_BITS = 1, SESSION_BITS = 1, RE
   tag34_core core (
     .clk(clk), .rst(rst),
 `ifdef PARTS
-    .wake(wake), .moved(moved), .awake(awake),
+    .wake(wake), `MOVED_PINS .awake(awake), .shown(shown),
 `endif
     .rx__valid(rx_valid), .rx__payload(rx), .rx__ready(rx_ready),
     .send_body__valid(body_valid), .send_body__payload(body), .send_body__ready(body_ready),

@@ -7,7 +7,7 @@ Only what Yosys writes for a flattened design is understood, line by line (``wri
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 
@@ -73,6 +73,27 @@ def written(name: str) -> str:
     return f"{name} " if name.startswith("\\") else name
 
 
+def plain(name: str) -> str:
+    """A signal's name without what makes it legal and unique."""
+    return re.sub(r"\$\d+(?=\.|$)", "", name.removeprefix("\\"))
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """A text that speaks of other signals: ``names``, by what they are called in it, as they are written."""
+
+    def name(match: re.Match[str]) -> str:
+        old = (match[2] or "").strip()
+        return names[old] + match[0][len(match[2]) :] if old in names else match[0]
+
+    return WORD.sub(name, text)
+
+
+def assigned(line: str) -> tuple[str, str] | None:
+    """What a line assigns to, and what; None, if it assigns nothing."""
+    match = None if line.strip().startswith(("if ", "end", "case")) else _TARGET.match(line)
+    return (match[1], match[2]) if match else None
+
+
 @dataclass
 class Statement:
     """Logic that sets signals.
@@ -87,9 +108,9 @@ class Statement:
 
     def __post_init__(self) -> None:
         for line in self.text.split("\n"):
-            match = None if line.strip().startswith(("if ", "end", "case")) else _TARGET.match(line)
-            self.sets += bits(match[1]) if match else []
-            self.reads += bits(match[2] if match else line)
+            target, value = assigned(line) or ("", line)
+            self.sets += bits(target)
+            self.reads += bits(value)
         if self.block:
             own = {part.name for part in self.sets}
             self.reads = [part for part in self.reads if part.name not in own]
@@ -137,7 +158,7 @@ class Netlist:
         if unknown := (spoken_of | {*self.registers, *self.registers.values()}) - set(self.signals):
             raise UnreadableError(f"not declared: {min(unknown)}")
         self._drop_aliases()
-        self._connect()
+        self.connect()
 
     @staticmethod
     def _cut(text: str) -> tuple[str, str, str]:
@@ -247,8 +268,9 @@ class Netlist:
         self.memories = [follow(text) for text in self.memories]
         self.others = [follow(text) for text in self.others]
 
-    def _connect(self) -> None:
-        """Who sets what, and who needs whom; in :attr:`order` those that nobody needs are left out."""
+    def connect(self) -> None:
+        """Who sets what, and who needs whom; in :attr:`order` those that nobody needs are left out. To be called again
+        when statements were changed. Raises UnreadableError."""
         self.setters: dict[str, list[int]] = {}
         for index, statement in enumerate(self.statements):
             for name in {part.name for part in statement.sets}:
@@ -293,9 +315,84 @@ class Netlist:
         """The statements that set any of these signals."""
         return {index for name in names for index in self.setters.get(name, ())}
 
+    def only_for(self, goal: Collection[int], outside: Collection[str], refused: Collection[int]) -> set[int]:
+        """The statements that nobody needs but those of ``goal``, directly or not; without ``refused``, and without
+        those that set what is ``outside``. A goal that is empty: of what is not outside."""
+        refused = set(refused)
+        while True:
+            found: set[int] = set()
+            for index in reversed(self.order):
+                alone = index not in refused and self.users[index] <= found | set(goal)
+                if alone and not any(part.name in outside for part in self.statements[index].sets):
+                    found.add(index)
+            # A signal is set in one place: all of it is found or nothing.
+            split = {
+                index
+                for index in found
+                for part in self.statements[index].sets
+                if not set(self.setters[part.name]) <= found
+            }
+            if not split:
+                return found
+            refused |= split
+
+    def only_for_registers(self, registers: Collection[str], refused: Collection[int]) -> set[int]:
+        """The statements that say what these registers become, and those that only they need; without ``refused``."""
+        others = {self.becomes(name) for name in self.registers if name not in registers}
+        return self.only_for((), self.looked_at | others, refused)
+
+    def by_memory(self) -> set[int]:
+        """The statements that read memories."""
+        return {
+            index for index in self.order if any(self.signals[part.name].words for part in self.statements[index].reads)
+        }
+
+    def inputs(self, statements: Iterable[int]) -> list[str]:
+        """What these statements read of others."""
+        inside = [self.statements[index] for index in statements]
+        sets = {part.name for statement in inside for part in statement.sets}
+        return sorted({part.name for statement in inside for part in statement.reads} - sets)
+
     def becomes(self, register: str) -> str:
         """The signal that says what a register is at the next edge."""
         return bits(f"{self.registers[register]} ")[0].name
+
+    def own(self, register: str) -> int | None:
+        """The statement that does nothing but say what a register becomes; None, if there is none."""
+        name = self.becomes(register)
+        setters = self.setters.get(name, [])
+        if (
+            len(setters) != 1
+            or self.registers[register] != name
+            or any(part.name != name for part in self.statements[setters[0]].sets)
+        ):
+            return None
+        return setters[0]
+
+    def branches(self, register: str) -> list[tuple[str, list[str]]] | None:
+        """Conditions, one of which must hold for a register to change, and the lines under each, as far as it is not
+        within another one; None, if the register may change anyhow."""
+        own = self.own(register)
+        if own is None or not self.statements[own].block:
+            return None
+        lines = self.statements[own].text.split("\n")
+        if not holds(lines[0], self.becomes(register), register):
+            return None
+        found: list[tuple[str, list[str]]] = []
+        for line in lines[1:]:
+            if line.startswith("     "):
+                found[-1][1].append(line)
+            elif line != "    end":
+                match = re.match(r"    (?:end else )?if \((.*)\) begin$", line)
+                if not match:
+                    return None
+                found.append((f"({match[1]})", []))
+        return found
+
+
+def holds(line: str, name: str, register: str) -> bool:
+    """Does a line say that what a register becomes, ``name``, is the register?"""
+    return line.replace(";", " ;").split() == [name, "=", register, ";"]
 
 
 def _until(lines: Iterator[str], end: str) -> Iterator[str]:

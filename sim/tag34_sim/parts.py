@@ -6,86 +6,47 @@ part are its registers. So it can be evaluated late. The part keeps what its log
 registers, as they were in the cycle before, in registers of its own, and what its logic makes of them are the part's
 registers as they are now::
 
-    always @(edge wake[3]) begin in_3_0 <= a; was_3_0 <= x; end
-    assign x_next = in_3_0 ? was_3_0 + 1 : was_3_0;     // the logic, as it was
+    always @(edge wake[3]) begin was_3_0 <= a; was_3_1 <= x; end
+    assign x_next = was_3_0 ? was_3_1 + 1 : was_3_1;    // the logic, as it was
     assign x = x_next;                                  // was a register
 
 A cycle in which nothing can change is one without an edge of ``wake[3]``, and Verilator evaluates nothing that hangs
-on it. ``awake[3]`` says whether the next cycle needs an edge. That is known from the netlist, not from what the design
-means:
+on it. ``awake[3]`` says whether the next cycle needs an edge: if an input is not what it was, or a register has just
+changed. So the names below, and whether they are all there, can cost speed, but not change what is simulated. Registers
+that read a free-running counter are left out: with them, a part would never sleep.
 
-* Parts named by their component wake if an input is not what it was, or a register has just changed.
-* Parts named by a register wake if the condition holds without which their registers stay as they are: those of the
-  netlist that have the same ``if`` around all of their next value.
+Registers that only the harness looks at, because it reads them, are a part that wakes when it does.
 
-So the names below, and whether they are all there, can cost speed, but not change what is simulated. Registers that
-read a free-running counter are left out: with them, a part would never sleep.
+What is in no part is written so that it costs less (:mod:`.lazily`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import reduce
 from operator import or_
 
-from .netlist import WORD, Netlist, Statement, bits, written
+from .lazily import behind_guard, clocked, edge, guarded, since, sliced
+from .netlist import Netlist, plain, renamed, written
 
 #: How Verilog in parts begins; the number of parts follows.
 PARTED = "`define PARTS"
 #: Registers of components that are parts; what is in a part cannot be in one that follows.
-COMPONENTS = (
-    *("clock.*", "timers.*", "composer.*", "sequencer.expected.*", "sequencer.preparation.*", "sequencer.*"),
-    "registers.reads_*",
-)
-#: Registers whose conditions seldom hold.
-RARE = (
-    *("data.framer.extent.near", "data.framer.extent.digits", "data.framer.back_far"),
-    *("data.framer.sum_digit_0", "data.framer.sum_digit_1", "data.framer.sum_digit_2"),
-    *("data.fields.seq_value", "data.fields.new_seq_value", "data.fields.begin_first_row"),
-    *("data.release.slot", "data.fields.body_tag_digits"),
-)
+COMPONENTS = ("clock.*", "timers.*", "composer.*", "sequencer.*")
+#: Registers that only the harness looks at: a part of their own that wakes when the harness is about to.
+SHOWN = ("registers.read_data", "registers.reads_*")
 
 
 @dataclass
 class Part:
-    """Registers, and the statements that only they need.
-
-    Members: ``condition``, without which they stay as they are, as written; "" if there is none.
-    """
+    """Registers, and the statements that only they need; ``shown``: to the harness, which wakes the part for it."""
 
     registers: set[str]
-    condition: str
     statements: set[int] = field(default_factory=set)
-
-
-def plain(name: str) -> str:
-    """A signal's name without what makes it legal and unique."""
-    return re.sub(r"\$\d+(?=\.|$)", "", name.removeprefix("\\"))
-
-
-def conditions(netlist: Netlist, register: str) -> tuple[str, ...]:
-    """Conditions, one of which must hold for a register to change; none, if it may change anyhow."""
-    setters = netlist.setters.get(netlist.becomes(register), [])
-    if len(setters) != 1 or not netlist.statements[setters[0]].block:
-        return ()
-    lines = netlist.statements[setters[0]].text.split("\n")
-    name = netlist.becomes(register)
-    if lines[0].split() != [name, "=", register, ";"] and lines[0].split() != [name, "=", f"{register};"]:
-        return ()
-    if any(part.name != name for part in netlist.statements[setters[0]].sets):
-        return ()
-    found = set()
-    for line in lines[1:]:
-        if line.startswith("     ") or line == "    end":
-            continue
-        match = re.match(r"    (?:end else )?if \((.*)\) begin$", line)
-        if not match:
-            return ()
-        found.add(f"({match[1]})")
-    return tuple(sorted(found))
+    shown: bool = False
 
 
 def counting(netlist: Netlist) -> set[str]:
@@ -105,7 +66,7 @@ def counting(netlist: Netlist) -> set[str]:
         name: reduce(or_, (reach[index] for index in netlist.setting([netlist.becomes(name)])), 0)
         for name in netlist.registers
     }
-    free = {name for name, read in reads.items() if read and read == bit.get(name) and not conditions(netlist, name)}
+    free = {name for name, read in reads.items() if read and read == bit.get(name) and netlist.branches(name) is None}
     while True:
         counters = reduce(or_, (bit.get(name, 0) for name in free), 0)
         copies = {name for name, read in reads.items() if read and not read & ~counters} - free
@@ -114,160 +75,193 @@ def counting(netlist: Netlist) -> set[str]:
         free |= copies
 
 
-def find(netlist: Netlist, components: Sequence[str], rare: Sequence[str]) -> list[Part]:
+def find(netlist: Netlist, components: Sequence[str], shown: Sequence[str] = ()) -> list[Part]:
     """The parts with these names, as far as they are there."""
-    left = set(netlist.registers) - counting(netlist)
-    by_memory = {
-        index
-        for index in netlist.order
-        if any(netlist.signals[part.name].words for part in netlist.statements[index].reads)
-    }
+    shows = _shown(netlist, [name for name in netlist.registers if any(fnmatchcase(plain(name), one) for one in shown)])
+    left = (set(netlist.registers) - counting(netlist)) | shows
+    by_memory = netlist.by_memory()
     parts: list[Part] = []
     taken: set[int] = set()
-    for component in components:
-        part = Part({name for name in left if fnmatchcase(plain(name), component)}, "")
+    named = [{name for name in netlist.registers if fnmatchcase(plain(name), one)} for one in components]
+    for place, names in enumerate([shows, *named]):
+        part = Part(names & left, shown=place == 0)
         _fill(netlist, part, taken | by_memory)
         parts.append(part)
         taken |= part.statements
         left -= part.registers
-    held: dict[tuple[str, ...], set[str]] = {}
-    for name in left:
-        if found := conditions(netlist, name):
-            held.setdefault(found, set()).add(name)
-    for found, names in sorted(held.items()):
-        if any(plain(name) in rare for name in names):
-            part = Part(names, " | ".join(found))
-            _fill(netlist, part, taken | netlist.behind(netlist.setting({one.name for one in bits(part.condition)})))
-            parts.append(part)
-            taken |= part.statements
     return [part for part in parts if part.registers]
+
+
+def _shown(netlist: Netlist, registers: Sequence[str]) -> set[str]:
+    """Of these registers, those that nobody looks at but an output, at which nobody else looks, and those that only
+    they look at and that do not look at any of them: two edges after its inputs came such a part is right."""
+    readers = {
+        name: {index for index in netlist.order if any(part.name == name for part in netlist.statements[index].reads)}
+        for name in registers
+    }
+    outputs = {
+        index
+        for index in netlist.order
+        if not netlist.users[index]
+        and all(netlist.signals[part.name].kind == "output" for part in netlist.statements[index].sets)
+    }
+    first = {name for name in registers if readers[name] <= outputs}
+    only_first = netlist.only_for_registers(first, ())
+    second = {name for name in registers if name not in first and readers[name] <= only_first}
+    looks = {
+        name
+        for name in second
+        for index in netlist.behind(netlist.setting([netlist.becomes(name)]))
+        if not first.union(second).isdisjoint(part.name for part in netlist.statements[index].reads)
+    }
+    return first | second - looks
 
 
 def _fill(netlist: Netlist, part: Part, others: set[int]) -> None:
     """Give a part all that nobody else needs, and take what it cannot have."""
     while True:
-        part.statements = _needed_only_by(netlist, part.registers, others)
+        part.statements = netlist.only_for_registers(part.registers, others)
         whole = {name for name in part.registers if netlist.setting([netlist.becomes(name)]) & part.statements}
         if whole == part.registers:
             return
         part.registers = whole
 
 
-def _needed_only_by(netlist: Netlist, registers: set[str], others: set[int]) -> set[int]:
-    outside = netlist.looked_at | {netlist.becomes(name) for name in netlist.registers if name not in registers}
-    refused = set(others)
-    while True:
-        found: set[int] = set()
-        for index in reversed(netlist.order):
-            alone = index not in refused and netlist.users[index] <= found
-            if alone and outside.isdisjoint(part.name for part in netlist.statements[index].sets):
-                found.add(index)
-        # A signal is set in one place: all of it is in the part or nothing.
-        split = {
-            index
-            for index in found
-            for part in netlist.statements[index].sets
-            if not set(netlist.setters[part.name]) <= found
-        }
-        if not split:
-            return found
-        refused |= split
+def divide(text: str, components: Sequence[str] = COMPONENTS, shown: Sequence[str] = SHOWN) -> str:
+    """The flattened core's Verilog, as Yosys writes it, in parts; as it was, if there is no part. Raises
+    UnreadableError.
 
-
-def divide(text: str, components: Sequence[str] = COMPONENTS, rare: Sequence[str] = RARE) -> str:
-    """The flattened core's Verilog, as Yosys writes it, in parts, with three ports more (``wake``, ``moved``,
-    ``awake``) and a macro PARTS that says how wide they are; as it was, if there is no part. Raises
-    UnreadableError."""
+    It has ports more: ``wake``, ``awake`` and ``shown``, which parts wake for the harness, PARTS bits each, and those
+    that the macros MOVED and MOVED_PINS name, which nobody has to look at."""
     netlist = Netlist(text)
-    parts = find(netlist, components, rare)
-    return "".join(f"{line}\n" for line in _write(netlist, parts)) + netlist.after if parts else text
+    since(netlist)
+    parts = find(netlist, components, shown)
+    if not parts:
+        return text
+    return "".join(f"{line}\n" for line in _Writer(netlist, parts).lines()) + netlist.after
 
 
-def _write(netlist: Netlist, parts: Sequence[Part]) -> Iterator[str]:
-    in_parts = {index for part in parts for index in part.statements}
-    part_of = {name: number for number, part in enumerate(parts) for name in part.registers}
-    # What is set in several places must be set by the same kind of statement, or Verilator takes it for two.
-    blocks = {
-        part.name
-        for index in netlist.order
-        if netlist.statements[index].block
-        for part in netlist.statements[index].sets
-    }
-    yield f"{PARTED} {len(parts)}"
-    yield f"{netlist.header}, wake, moved, awake);"
-    yield f"  input [{len(parts) - 1}:0] wake;"
-    yield f"  output [{len(parts) - 1}:0] moved;"
-    yield f"  output [{len(parts) - 1}:0] awake;"
-    for name, signal in netlist.signals.items():
-        variable = name in blocks or signal.words or (name in netlist.registers and name not in part_of)
-        kind = (
-            signal.kind if signal.kind in ("input", "output") else "reg" if variable or signal.kind == "reg" else "wire"
-        )
-        if name in part_of:
-            kind = "wire"
-        value = signal.value if kind == "reg" else ""
-        yield f"  {kind} {signal.range}{written(name)}{signal.words}{value};"
-        if kind == "output" and variable:
-            yield f"  reg {signal.range}{written(name)}{signal.value};"
-    yield from netlist.others
-    yield from netlist.memories
-    for index in netlist.order:
-        if index not in in_parts:
-            yield _statement(netlist.statements[index], blocks, {})
-    for name, then in netlist.registers.items():
-        if name not in part_of:
-            yield f"  always @(posedge clk) {written(name)} <= {then} ;"
-    for number, part in enumerate(parts):
-        yield from _part(netlist, part, number, blocks, part_of)
-    yield "endmodule"
+class _Writer:
+    """What is written of a netlist in parts."""
+
+    def __init__(self, netlist: Netlist, parts: Sequence[Part]):
+        self.netlist = netlist
+        self.parts = parts
+        self.part_of = {name: number for number, part in enumerate(parts) for name in part.registers}
+        #: What each part reads, in the order of its copies.
+        self.reads = [netlist.inputs(part.statements) for part in parts]
+        taken = {index for part in parts for index in part.statements}
+        self.groups = clocked(netlist, [name for name in netlist.registers if name not in self.part_of], taken)
+        in_groups = {index for group in self.groups for index in group.inner}
+        taken |= in_groups.union(*(group.statements for group in self.groups))
+        self.guards = guarded(netlist, taken)
+        in_guards = {index for guard in self.guards for index in (guard.index, *guard.inner)}
+        #: Statements that are not written by themselves.
+        self.taken = taken | in_guards
+        # What is set in several places must be set by the same kind of statement, or Verilator takes it for two.
+        in_blocks = {index for index in netlist.order if netlist.statements[index].block} | in_groups | in_guards
+        self.blocks = {part.name for index in in_blocks for part in netlist.statements[index].sets}
+
+    def lines(self) -> Iterator[str]:
+        netlist = self.netlist
+        yield from self._head()
+        yield from self._signals()
+        yield from netlist.others
+        yield from netlist.memories
+        for index in netlist.order:
+            if index not in self.taken:
+                yield self._statement(index)
+        for guard in self.guards:
+            yield from behind_guard(netlist, guard)
+        for number, group in enumerate(self.groups):
+            yield from edge(netlist, group, number)
+        at_edges = {name for group in self.groups for name in group.texts}
+        for name, then in netlist.registers.items():
+            if name not in self.part_of and name not in at_edges:
+                yield f"  always @(posedge clk) {written(name)} <= {then} ;"
+        for number in range(len(self.parts)):
+            yield from self._part(number)
+            yield from self._awake(number)
+        yield "endmodule"
+
+    def _head(self) -> Iterator[str]:
+        count = len(self.parts)
+        moved = [_moved(number, whose) for number in range(count) for whose in self._sources(number)]
+        yield f"{PARTED} {count}"
+        yield f"`define MOVED {''.join(f'output {port}, ' for port in moved)}"
+        yield f"`define MOVED_PINS {''.join(f'.{port}({port}), ' for port in moved)}"
+        yield f"{self.netlist.header}, {', '.join([*moved, 'wake', 'awake', 'shown'])});"
+        yield from (f"  output {port};" for port in moved)
+        yield f"  input [{count - 1}:0] wake;"
+        yield from (f"  output [{count - 1}:0] {port};" for port in ("awake", "shown"))
+        yield f"  assign shown = {count}'b{''.join(str(int(part.shown)) for part in reversed(self.parts))};"
+
+    def _signals(self) -> Iterator[str]:
+        netlist = self.netlist
+        pieces = sliced(netlist).difference(*self.reads)
+        for name, signal in netlist.signals.items():
+            variable = name in self.blocks or (name in netlist.registers and name not in self.part_of)
+            kind = "wire" if name in self.part_of else "reg" if variable else signal.kind
+            kind = signal.kind if signal.kind in ("input", "output") else kind
+            value = signal.value if kind == "reg" else ""
+            split = " /*verilator split_var*/" if name in pieces and kind in ("reg", "wire") else ""
+            yield f"  {kind} {signal.range}{written(name)}{signal.words}{split}{value};"
+            if kind == "output" and variable:
+                yield f"  reg {signal.range}{written(name)}{signal.value};"
+
+    def _statement(self, index: int, names: Mapping[str, str] | None = None) -> str:
+        statement = self.netlist.statements[index]
+        text = renamed(statement.text, names or {})
+        if statement.block:
+            return f"  always @* begin\n{text}\n  end"
+        return f"  always @* {text}" if any(part.name in self.blocks for part in statement.sets) else f"  assign {text}"
+
+    def _part(self, number: int) -> Iterator[str]:
+        netlist, part, copies = self.netlist, self.parts[number], self._copies(number)
+        for name, copy in copies.items():
+            signal = netlist.signals[name]
+            value = " = 1" if name == "rst" else signal.value if name in part.registers else ""
+            yield f"  reg {signal.range}{copy}{value};"
+        yield f"  reg begun_{number} = 0;"
+        yield f"  always @(edge wake[{number}]) begin\n    begun_{number} <= 1;"
+        yield from (f"    {copy}<= {written(name)};" for name, copy in copies.items())
+        yield "  end"
+        for index in netlist.order:
+            if index in part.statements:
+                yield self._statement(index, copies)
+        for name in sorted(part.registers):
+            then = f"{netlist.registers[name]} "
+            if not _starts_right(netlist, name):
+                first = netlist.signals[name].value.removeprefix(" = ") or "0"
+                then = f"begun_{number} ? {then}: {first}"
+            yield f"  assign {written(name)} = {then};"
+
+    def _copies(self, number: int) -> dict[str, str]:
+        return {name: f"was_{number}_{place} " for place, name in enumerate(self.reads[number])}
+
+    def _sources(self, number: int) -> list[int]:
+        """Whose registers are reason for a part to wake: its own, and of which others it reads some."""
+        if self.parts[number].shown:
+            return []
+        return [number, *sorted({self.part_of.get(name, number) for name in self.reads[number]} - {number})]
+
+    def _awake(self, number: int) -> Iterator[str]:
+        """When a part wakes. What changes only with a part is asked for only then: by an output, so that it stays a
+        signal of its own. (As a public one it would have Verilator keep a list of such signals, by thread, of which a
+        core that is deleted after another one spoils what is no longer there.)"""
+        changed = {whose: [] if whose != number else [f"!begun_{number}"] for whose in self._sources(number)}
+        others: list[str] = []
+        for name, copy in self._copies(number).items() if changed else ():
+            changed.get(self.part_of.get(name, -1), others).append(f"({written(name)} != {copy})")
+        for whose, differences in changed.items():
+            yield f"  assign {_moved(number, whose)} = {' | '.join(differences)};"
+        awake = [*(_moved(number, whose) for whose in changed), *others]
+        yield f"  assign awake[{number}] = {' | '.join(awake) or '0'};"
 
 
-def _statement(statement: Statement, blocks: set[str], names: dict[str, str]) -> str:
-    def name(match: re.Match[str]) -> str:
-        old = (match[2] or "").strip()
-        return names[old] + match[0][len(match[2]) :] if old in names else match[0]
-
-    text = WORD.sub(name, statement.text)
-    if statement.block:
-        return f"  always @* begin\n{text}\n  end"
-    return f"  always @* {text}" if any(part.name in blocks for part in statement.sets) else f"  assign {text}"
-
-
-def _part(netlist: Netlist, part: Part, number: int, blocks: set[str], part_of: dict[str, int]) -> Iterator[str]:
-    statements = [netlist.statements[index] for index in netlist.order if index in part.statements]
-    sets = {one.name for statement in statements for one in statement.sets}
-    reads = {one.name for statement in statements for one in statement.reads} - sets
-    inputs = sorted(reads - part.registers)
-    own = sorted(reads & part.registers)
-    kept = {name: f"in_{number}_{place} " for place, name in enumerate(inputs)}
-    kept |= {name: f"was_{number}_{place} " for place, name in enumerate(own)}
-    for name, copy in kept.items():
-        signal = netlist.signals[name]
-        value = " = 1" if name == "rst" else signal.value if name in part.registers else ""
-        yield f"  reg {signal.range}{copy}{value};"
-    yield f"  reg begun_{number} = 0;"
-    copies = "".join(f"    {copy}<= {written(name)};\n" for name, copy in kept.items())
-    yield f"  always @(edge wake[{number}]) begin\n    begun_{number} <= 1;\n{copies}  end"
-    for statement in statements:
-        yield _statement(statement, blocks, kept)
-    for name in sorted(part.registers):
-        then = f"{netlist.registers[name]} "
-        if not _starts_right(netlist, name):
-            first = netlist.signals[name].value.removeprefix(" = ") or "0"
-            then = f"begun_{number} ? {then}: {first}"
-        yield f"  assign {written(name)} = {then};"
-    if part.condition:
-        yield f"  assign moved[{number}] = 0;"
-        yield f"  assign awake[{number}] = {part.condition};"
-        return
-    # What changes only with a part is asked for only then: as an output, so that it stays a signal of its own. (As a
-    # public one it would have Verilator keep a list of such signals, by thread, of which a core that is deleted after
-    # another one spoils what is no longer there.)
-    calm = [name for name in kept if name in part_of]
-    moved = [f"({written(name)} != {kept[name]})" for name in calm]
-    yield f"  assign moved[{number}] = {' | '.join([f'!begun_{number}', *moved])};"
-    changed = [f"({written(name)} != {kept[name]})" for name in kept if name not in calm]
-    yield f"  assign awake[{number}] = {' | '.join([f'moved[{number}]', *changed])};"
+def _moved(number: int, whose: int) -> str:
+    """Of what a part reads, has something changed that is of a part: another one, or itself?"""
+    return f"moved_{number}_{whose}"
 
 
 def _starts_right(netlist: Netlist, register: str) -> bool:

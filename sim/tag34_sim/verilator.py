@@ -26,7 +26,7 @@ from tag34.records import Message
 from tag34_hdl.layouts import Shape
 from tag34_hdl.registers import ADDRESS_BITS
 
-from . import netlist, parts
+from . import lazily, netlist, parts
 from .netlist import UnreadableError
 from .parts import PARTED, divide
 
@@ -88,10 +88,10 @@ module tag34_message_memory #(parameter WORDS = 1) (
   input write, input [$clog2(WORDS)-1:0] write_address, input [7:0] write_data,
   input read, input [$clog2(WORDS)-1:0] read_address, output reg [7:0] read_data
 );
-  reg [7:0] words [0:WORDS-1];
+  reg [7:0] words [0:(1<<$clog2(WORDS))-1];  // no address is out of bounds
   always @(posedge clk) begin
     if (read) read_data <= words[read_address];
-    if (write) words[write_address] <= write_data;
+    if (write) words[write_address] = write_data;  // behind the read, and nobody else reads
   end
 endmodule
 """
@@ -148,7 +148,7 @@ def content_key(shape: Shape, harness: str) -> str:
         for source in sources:
             digest.update(source.relative_to(folder).as_posix().encode())
             digest.update(source.read_bytes())
-    for module in (__file__, netlist.__file__, parts.__file__):
+    for module in (__file__, netlist.__file__, parts.__file__, lazily.__file__):
         digest.update(Path(module).read_bytes())
     digest.update(packaged("harness.v").encode())
     digest.update(repr((shape, harness, tools())).encode())

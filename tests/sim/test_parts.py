@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fnmatch
 import random
 import re
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import pytest
 
 from tag34_hdl.layouts import Shape
 from tag34_sim import verilator
+from tag34_sim.lazily import GUARDS, SELDOM, STEADY, clocked, guarded, since
 from tag34_sim.messages import Field, Peer
-from tag34_sim.netlist import Netlist, UnreadableError
-from tag34_sim.parts import COMPONENTS, PARTED, RARE, conditions, counting, divide, find, plain
+from tag34_sim.netlist import Netlist, UnreadableError, plain
+from tag34_sim.parts import COMPONENTS, PARTED, SHOWN, counting, divide, find
 from tag34_sim.sim_device import SimDevice
 from tag34_sim.verilator import Counts, VerilatedCore
 from tests.sim.compiler import needs_compiler
@@ -80,7 +82,7 @@ endmodule
 
 def test_a_part_has_what_only_its_registers_need() -> None:
     netlist = Netlist(SMALL)
-    (part,) = find(netlist, ["part.*"], [])
+    (part,) = find(netlist, ["part.*"])
     assert part.registers == {"\\part$2.count"}
     sets = {one.name for index in part.statements for one in netlist.statements[index].sets}
     assert sets == {"\\part$2.next", "\\part$2.sum"}  # others look at what is shared
@@ -92,21 +94,24 @@ def test_what_reads_a_counter_that_nothing_stops_is_in_no_part() -> None:
 
 def test_a_register_holds_unless_a_condition_is_met() -> None:
     netlist = Netlist(SMALL)
-    assert conditions(netlist, "\\other.kept") == ("(\\part$2.shared [1])",)
-    assert conditions(netlist, "\\part$2.count") == ("(go )", "(rst)")
-    assert conditions(netlist, "cycle") == ()
+    assert netlist.branches("\\other.kept") == [("(\\part$2.shared [1])", ["      \\other.then  = later;"])]
+    assert [condition for condition, _ in netlist.branches("\\part$2.count") or ()] == ["(go )", "(rst)"]
+    assert netlist.branches("cycle") is None
     moved = SMALL.replace("\\other.then  = \\other.kept ;", "\\other.then  = 4'h0;")
-    assert conditions(Netlist(moved), "\\other.kept") == ()
+    assert Netlist(moved).branches("\\other.kept") is None
 
 
 def test_a_part_wakes_for_each_input_and_while_it_moves() -> None:
-    text = divide(SMALL, ["part.*"], [])
-    assert text.startswith(f"{PARTED} 1\nmodule top(clk, rst, go, seen, wake, moved, awake);")
+    text = divide(SMALL, ["part.*"])
+    assert text.startswith(
+        f"{PARTED} 1\n`define MOVED output moved_0_0, \n`define MOVED_PINS .moved_0_0(moved_0_0), \n"
+    )
+    assert "\nmodule top(clk, rst, go, seen, moved_0_0, wake, awake, shown);" in text
     copies = text.split("@(edge wake[0]) begin\n")[1].split("  end")[0]
     named = {name.strip(): copy for copy, name in re.findall(r"    (\w+) <= (.*);", copies) if name != "1"}
     assert set(named) == {"go", "rst", "\\part$2.count"}
     awake = re.search(r"assign awake\[0\] = (.*);", text)
-    moved = re.search(r"assign moved\[0\] = (.*);", text)
+    moved = re.search(r"assign moved_0_0 = (.*);", text)
     assert awake is not None
     assert moved is not None
     assert f"(go != {named['go']} )" in awake[1]
@@ -117,12 +122,59 @@ def test_a_part_wakes_for_each_input_and_while_it_moves() -> None:
 
 
 def test_a_first_value_that_no_reset_makes_is_there_until_the_first_edge() -> None:
-    text = divide(SMALL.replace("count  = 4'h5", "count  = 4'h6"), ["part.*"], [])
+    text = divide(SMALL.replace("count  = 4'h5", "count  = 4'h6"), ["part.*"])
     assert re.search(r"assign \\part\$2.count += begun_0 \? \\part\$2.next +: 4'h6;", text)
 
 
+#: What a host reads: a word chosen by a register, which is chosen by the address.
+SHOWING = r"""
+module top(clk, address, word, read_data);
+  input clk;
+  input [1:0] address;
+  input [7:0] word;
+  output [7:0] read_data;
+  reg \r.reads_word  = 1'h0;
+  reg \r.reads_twice  = 1'h0;
+  reg [7:0] \r.read_data  = 8'h00;
+  reg \r.other  = 1'h0;
+  wire \r.is_word ;
+  wire \r.is_twice ;
+  wire \r.is_other ;
+  wire [7:0] \r.shown ;
+  assign \r.is_word  = address == 2'h1;
+  assign \r.is_twice  = \r.reads_word  & \r.reads_twice ;
+  assign \r.is_other  = \r.reads_twice ;
+  assign \r.shown  = \r.reads_word  ? word : { \r.reads_twice , 7'h00 };
+  assign read_data = \r.read_data ;
+  always @(posedge clk)
+    \r.reads_word  <= \r.is_word ;
+  always @(posedge clk)
+    \r.reads_twice  <= \r.is_twice ;
+  always @(posedge clk)
+    \r.read_data  <= \r.shown ;
+  always @(posedge clk)
+    \r.other  <= \r.is_other ;
+endmodule
+"""
+
+
+def test_what_only_the_harness_looks_at_is_a_part_that_it_wakes() -> None:
+    (part,) = find(Netlist(SHOWING), [], ["r.read*"])
+    # Others look at reads_twice, which would not be right when it is needed; is_twice looks at reads_word.
+    assert part.registers == {"\\r.read_data"}
+    assert part.shown
+    text = divide(SHOWING, [], ["r.read*"])
+    assert "assign shown = 1'b1;" in text
+    assert "assign awake[0] = 0;" in text
+    alone = SHOWING.replace("\\r.reads_word  & \\r.reads_twice ;", "address == 2'h2;").replace(
+        "\\r.is_other  = \\r.reads_twice ;", "\\r.is_other  = address == 2'h3;"
+    )
+    (part,) = find(Netlist(alone), [], ["r.read*"])
+    assert part.registers == {"\\r.read_data", "\\r.reads_word", "\\r.reads_twice"}
+
+
 def test_without_a_part_nothing_changes() -> None:
-    assert divide(SMALL, ["nobody.*"], []) == SMALL
+    assert divide(SMALL, ["nobody.*"]) == SMALL
 
 
 @pytest.mark.parametrize(
@@ -139,17 +191,29 @@ def test_what_is_not_understood_is_said(old: str, new: str) -> None:
     text = SMALL.replace("\nendmodule", "\n  always @* begin\n  end\nendmodule")
     assert old in text
     with pytest.raises(UnreadableError):
-        divide(text.replace(old, new), ["part.*"], [])
+        divide(text.replace(old, new), ["part.*"])
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
 def test_the_core_is_in_parts(width: int) -> None:
-    text = verilator.verilog(Shape(width=width), passes=("flatten",))
-    netlist = Netlist(text)
-    found = {plain(name) for part in find(netlist, COMPONENTS, RARE) for name in part.registers}
+    netlist = Netlist(verilator.verilog(Shape(width=width), passes=("flatten", "opt_clean")))
+    found = {plain(name) for part in find(netlist, COMPONENTS, SHOWN) for name in part.registers}
     assert {name.split(".")[0] for name in found} >= {"clock", "timers", "composer", "sequencer", "registers"}
-    assert width == 1 or found >= set(RARE)  # a name that is gone would cost speed
-    assert not any(plain(name) in found for name in counting(netlist))
+    assert not any(plain(name) in found - {"registers.read_data"} for name in counting(netlist))
+
+
+def test_names_of_what_is_lazy_are_there() -> None:
+    # A name that is gone would cost speed.
+    netlist = Netlist(verilator.verilog(Shape(width=8), passes=("flatten", "opt_clean")))
+    since(netlist)
+    names = [plain(name) for name in netlist.signals]
+    for pattern in (*SELDOM, *(name for line in (*STEADY, *GUARDS) for name in line)):
+        assert fnmatch.filter(names, pattern), pattern
+    groups = clocked(netlist, netlist.registers, ())
+    assert sum(bool(group.inner) for group in groups) >= len(SELDOM) + len(STEADY) - 1
+    taken = {index for group in groups for index in (*group.statements, *group.inner)}
+    lines = [[plain(name) for name in found.guards] for found in guarded(netlist, taken)]
+    assert all(any(sorted(found) == sorted(line) for found in lines) for line in GUARDS)
 
 
 class Pair:
