@@ -38,6 +38,7 @@ GUARDS = (
     *(("data.framer.ended_3",), ("data.fields.lengths",)),
     *(("data.fields.equals_34", "data.fields.seq_run"), ("data.fields.equals_36", "data.fields.new_seq_run")),
     *(("data.fields.from_49", "data.fields.run_49"), ("data.fields.from_56", "data.fields.run_56")),
+    *(("data.fields.begin_compared",), ("data.fields.theirs_compared",), ("data.fields.ours_compared",)),
 )
 #: Less than this many statements are not worth a guard.
 WORTH = 8

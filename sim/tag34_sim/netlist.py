@@ -353,6 +353,29 @@ class Netlist:
         sets = {part.name for statement in inside for part in statement.sets}
         return sorted({part.name for statement in inside for part in statement.reads} - sets)
 
+    def made_of_one(self, statements: Collection[int]) -> dict[str, set[int]]:
+        """Those of these statements that are made, by others of them, of nothing but one signal (and of the reset), by
+        that signal."""
+        reach: dict[int, set[str]] = {}
+        for index in self.order:
+            if index in statements:
+                reach[index] = {part.name for part in self.statements[index].reads} - {"rst"}
+                for name in list(reach[index]):
+                    setters = [setter for setter in self.setters.get(name, ()) if setter in statements]
+                    if setters:
+                        reach[index] = (
+                            reach[index].difference([name]).union(*(reach.get(setter, {""}) for setter in setters))
+                        )
+        # A signal is set in one place: all of it is found or nothing.
+        sets = {index: [part.name for part in self.statements[index].sets] for index in reach}
+        found: dict[str, set[int]] = {}
+        for index, names in sets.items():
+            whole = [reach.get(setter, {""}) for name in names for setter in self.setters[name]]
+            sources = reach[index].union(*whole)
+            if len(sources) == 1 and sources != {""}:
+                found.setdefault(sources.pop(), set()).add(index)
+        return found
+
     def becomes(self, register: str) -> str:
         """The signal that says what a register is at the next edge."""
         return bits(f"{self.registers[register]} ")[0].name

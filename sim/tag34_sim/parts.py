@@ -39,6 +39,9 @@ COMPONENTS = ("clock.*", "timers.*", "composer.*", "sequencer.*")
 #: Registers that only the harness looks at: a part of their own that wakes when the harness is about to.
 SHOWN = ("registers.read_data", "registers.reads_*")
 
+#: So many statements are worth the question whether what they are made of has changed.
+CALM = 100
+
 
 @dataclass
 class Part:
@@ -150,6 +153,12 @@ class _Writer:
         self.part_of = {name: number for number, part in enumerate(parts) for name in part.registers}
         #: What each part reads, in the order of its copies.
         self.reads = [netlist.inputs(part.statements) for part in parts]
+        #: Of each part, what is made of one signal, by that, if that is much: made anew when the signal changes.
+        self.calm = [
+            {name: made for name, made in netlist.made_of_one(part.statements).items() if len(made) >= CALM}
+            for part in parts
+        ]
+        in_calm = {index for calm in self.calm for made in calm.values() for index in made}
         taken = {index for part in parts for index in part.statements}
         self.groups = clocked(netlist, [name for name in netlist.registers if name not in self.part_of], taken)
         in_groups = {index for group in self.groups for index in group.inner}
@@ -159,7 +168,8 @@ class _Writer:
         #: Statements that are not written by themselves.
         self.taken = taken | in_guards
         # What is set in several places must be set by the same kind of statement, or Verilator takes it for two.
-        in_blocks = {index for index in netlist.order if netlist.statements[index].block} | in_groups | in_guards
+        in_blocks = {index for index in netlist.order if netlist.statements[index].block}
+        in_blocks |= in_groups | in_guards | in_calm
         self.blocks = {part.name for index in in_blocks for part in netlist.statements[index].sets}
 
     def lines(self) -> Iterator[str]:
@@ -218,23 +228,45 @@ class _Writer:
 
     def _part(self, number: int) -> Iterator[str]:
         netlist, part, copies = self.netlist, self.parts[number], self._copies(number)
+        calm = self.calm[number]
+        made = set().union(*calm.values())
+        results = self._results(number)
         for name, copy in copies.items():
             signal = netlist.signals[name]
             value = " = 1" if name == "rst" else signal.value if name in part.registers else ""
             yield f"  reg {signal.range}{copy}{value};"
+        yield from (f"  reg {netlist.signals[name].range}{copy};" for name, copy in results.items())
         yield f"  reg begun_{number} = 0;"
         yield f"  always @(edge wake[{number}]) begin\n    begun_{number} <= 1;"
         yield from (f"    {copy}<= {written(name)};" for name, copy in copies.items())
+        for source, indices in calm.items():
+            changes = (f"({written(name)} != {copies[name]})" for name in (source, "rst") if name in copies)
+            yield f"    if (!begun_{number} | {' | '.join(changes)}) begin"
+            yield from (netlist.statements[index].text for index in netlist.order if index in indices)
+            sets = {one.name for index in indices for one in netlist.statements[index].sets}
+            yield from (f"    {copy}<= {written(name)};" for name, copy in results.items() if name in sets)
+            yield "    end"
         yield "  end"
+        copies |= results
         for index in netlist.order:
-            if index in part.statements:
+            if index in part.statements - made:
                 yield self._statement(index, copies)
         for name in sorted(part.registers):
-            then = f"{netlist.registers[name]} "
-            if not _starts_right(netlist, name):
+            then = renamed(f"{netlist.registers[name]} ", copies)
+            if netlist.becomes(name) in results or not _starts_right(netlist, name):
                 first = netlist.signals[name].value.removeprefix(" = ") or "0"
                 then = f"begun_{number} ? {then}: {first}"
             yield f"  assign {written(name)} = {then};"
+
+    def _results(self, number: int) -> dict[str, str]:
+        """What of the calm logic of a part the rest of it looks at, and what that is called."""
+        statements = self.netlist.statements
+        made = set().union(*self.calm[number].values())
+        rest = self.parts[number].statements - made
+        reads = {one.name for index in rest for one in statements[index].reads}
+        reads |= {self.netlist.becomes(name) for name in self.parts[number].registers}
+        names = sorted(reads & {one.name for index in made for one in statements[index].sets})
+        return {name: f"calm_{number}_{place} " for place, name in enumerate(names)}
 
     def _copies(self, number: int) -> dict[str, str]:
         return {name: f"was_{number}_{place} " for place, name in enumerate(self.reads[number])}
@@ -243,7 +275,14 @@ class _Writer:
         """Whose registers are reason for a part to wake: its own, and of which others it reads some."""
         if self.parts[number].shown:
             return []
-        return [number, *sorted({self.part_of.get(name, number) for name in self.reads[number]} - {number})]
+        whose = {self._whose(name) for name in self.reads[number]}
+        return [number, *sorted(part for part in whose if part not in (number, None))]
+
+    def _whose(self, name: str) -> int | None:
+        """The part with whose registers alone a signal changes; None, if there is no such part."""
+        made = self.netlist.behind(self.netlist.setting([name]))
+        parts = {self.part_of.get(source) for source in ([name] if name in self.part_of else self.netlist.inputs(made))}
+        return parts.pop() if len(parts) == 1 else None
 
     def _awake(self, number: int) -> Iterator[str]:
         """When a part wakes. What changes only with a part is asked for only then: by an output, so that it stays a
@@ -252,7 +291,8 @@ class _Writer:
         changed = {whose: [] if whose != number else [f"!begun_{number}"] for whose in self._sources(number)}
         others: list[str] = []
         for name, copy in self._copies(number).items() if changed else ():
-            changed.get(self.part_of.get(name, -1), others).append(f"({written(name)} != {copy})")
+            whose = self._whose(name)
+            (others if whose is None else changed[whose]).append(f"({written(name)} != {copy})")
         for whose, differences in changed.items():
             yield f"  assign {_moved(number, whose)} = {' | '.join(differences)};"
         awake = [*(_moved(number, whose) for whose in changed), *others]
